@@ -1,0 +1,208 @@
+"""Every setting and every environment variable, once. `config.checks` says what is wrong with them and how to mend it."""
+
+import secrets
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+import structlog
+
+from config import env
+from config.secrets import read_or_make
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = env.folder("VAR_DIR", BASE_DIR / "var")  # everything this installation writes to local disk
+VAR_DIR.mkdir(parents=True, exist_ok=True)
+
+# ---- who may talk to us ------------------------------------------------------------------------------------------
+DEBUG = env.flag("DEBUG", False)
+EXAMPLE_SECRET_KEY = "example-only-change-me"  # noqa: S105  no secret: it stands in deploy/example.env; config.checks refuses it outside debug
+# Signs sessions and mail links. Unset: one is made for this installation, so that a single machine needs no set-up.
+SECRET_KEY = env.text("SECRET_KEY") or read_or_make(VAR_DIR / "secret_key", lambda: secrets.token_urlsafe(64))
+SITE_URL = env.url("SITE_URL", "http://127.0.0.1:8000", schemes=("http", "https")).rstrip("/")
+_SITE = urlsplit(SITE_URL)
+HTTPS = _SITE.scheme == "https"
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", sorted({_SITE.hostname or "localhost", "127.0.0.1", "localhost", "[::1]"}))
+CSRF_TRUSTED_ORIGINS = [SITE_URL]
+
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_TLS_PROXY", False) else None
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0  # seconds; a year, the least that preload lists take
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes come by plain HTTP from inside
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# ---- rows, bell, bytes, mail -------------------------------------------------------------------------------------
+DATABASES = {
+    "default": dict(
+        dj_database_url.parse(
+            env.url(
+                "DATABASE_URL",
+                f"sqlite:///{VAR_DIR / 'photorally.sqlite3'}",
+                schemes=("sqlite", "postgres", "postgresql"),
+            ),
+            conn_max_age=60,  # seconds; a web thread keeps its connection across requests
+            conn_health_checks=True,
+        )
+    )
+}
+if str(DATABASES["default"]["ENGINE"]).endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {
+        # A writer takes its lock at BEGIN: a transaction that read first could not be upgraded under a rival (SQLITE_BUSY).
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,  # seconds to wait for the one writer
+        # WAL: readers never wait for the writer. FULL: what was acknowledged survives a power cut.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.url("REDIS_URL", "", schemes=("redis", "rediss"))  # unset: no broker, `manage.py work` does the work
+SWEEP_S = env.whole("SWEEP_S", 30, least=1, most=3600, unit="seconds")  # how often beat rings again for overdue rows
+WORK_POLL_S = 0.5  # seconds between two looks of `manage.py work`; a photo is seen by a moderator about this much later
+
+S3_BUCKET = env.text("S3_BUCKET")  # unset: bytes lie under VAR_DIR/store. Credentials come from boto3's own places.
+S3_ENDPOINT_URL = env.url("S3_ENDPOINT_URL", "", schemes=("http", "https"))
+STORE_DIR = VAR_DIR / "store"
+
+EMAIL_URL = env.url("EMAIL_URL", f"file://{VAR_DIR / 'mail'}", schemes=("file", "smtp", "smtps"))
+MAIL_FROM = env.text("MAIL_FROM", f"Photorally <newsletter@{_SITE.hostname or 'localhost'}>")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = MAIL_FROM
+MAIL_TIMEOUT_S = env.whole("MAIL_TIMEOUT_S", 30, least=1, most=300, unit="seconds")
+
+# ---- limits of intake --------------------------------------------------------------------------------------------
+PHOTO_MAX_BYTES = env.whole("PHOTO_MAX_BYTES", 25 * 2**20, least=2**10, most=2**30, unit="bytes")  # a 50-MP JPEG fits
+PHOTO_MAX_PIXELS = env.whole("PHOTO_MAX_PIXELS", 50_000_000, least=10_000, most=10**9, unit="pixels")  # RGB: 150 MB
+PHOTO_MIN_SIDE = 32  # pixels; below it there is nothing to recognise
+PHOTOS_PER_DAY = env.whole("PHOTOS_PER_DAY", 500, least=1, most=10**6, unit="photos per volunteer and day")
+REGISTRATIONS_PER_DAY = env.whole("REGISTRATIONS_PER_DAY", 100, least=1, most=10**6, unit="registrations per address")
+VOTES_PER_DAY = env.whole("VOTES_PER_DAY", 2000, least=1, most=10**6, unit="votes per volunteer and day")
+JSON_MAX_BYTES = 64 * 2**10  # bytes of any JSON body; the largest we define is under 2 KB
+DATA_UPLOAD_MAX_MEMORY_SIZE = JSON_MAX_BYTES
+CONSENT_VERSION = "2026-11"  # the text in docs/consent.md; a changed text gets a new name
+PHOTO_LICENCE = "CC-BY-4.0"  # what a volunteer grants at registration
+DEVELOP_LEASE_S = 60  # seconds a worker may take for one photo's image work before another may try
+DEVELOP_ATTEMPTS = 3  # tries before a photo is set aside as broken
+
+# ---- near-duplicates and splits ----------------------------------------------------------------------------------
+NEAR_DUPLICATE_BITS = 6  # of 64: re-encoded and resized copies measured 0-4, other photos of one object 14 and more
+SPLIT_SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}  # of a recognizer's accepted photos
+
+# ---- nights ------------------------------------------------------------------------------------------------------
+BACKBONE_WEIGHTS = env.text("BACKBONE_WEIGHTS", "imagenet")  # imagenet | none | a .weights.h5 file
+DOWNLOAD_DECISION_S = 10  # seconds until "no download here" is decided
+NIGHT_HOUR_UTC = env.whole("NIGHT_HOUR_UTC", 2, least=0, most=23, unit="hours")  # photos of the day before are moderated
+RUN_LEASE_S = env.whole("RUN_LEASE_S", 120, least=5, most=3600, unit="seconds")  # silence after which a run is taken for dead
+RUN_LIMIT_S = env.whole("RUN_LIMIT_S", 6 * 3600, least=30, most=86_400, unit="seconds")  # a run ends itself after this
+RUN_ATTEMPTS = 3  # fresh processes a slot may use
+RUNS_AT_ONCE = 1  # of all recognizers; a run takes every core and up to 2 GB, a second one would only make both late
+MIN_PHOTOS_PER_LABEL = env.whole("MIN_PHOTOS_PER_LABEL", 3, least=2, most=10_000, unit="training photos per label")
+
+# ---- releases ----------------------------------------------------------------------------------------------------
+SIGNING_KEY_FILE = Path(env.text("SIGNING_KEY_FILE", str(VAR_DIR / "keys" / "manifest.jwk")))
+MANIFEST_VALID_S = 7 * 86_400  # seconds; a phone that is offline for a week keeps its model but stops trusting the manifest
+MANIFEST_PERIOD_S = 3600  # seconds for which the same manifest is signed to the byte, so that its ETag can match
+MANIFEST_CACHE_S = 60  # seconds a cache may keep a manifest: a roll-back reaches phones behind a CDN this much later
+BLOB_RETRY_S = 300  # seconds a phone waits when a released file cannot be read; somebody must mend the store first
+BENCHMARKS_PER_DAY = env.whole("BENCHMARKS_PER_DAY", 1000, least=1, most=10**6, unit="benchmark reports per address")
+
+# ---- newsletter --------------------------------------------------------------------------------------------------
+EDITION_ENTRIES = 6  # photos in an edition; more and the mail passes 100 KB of HTML with its texts
+DELIVERY_LEASE_S = 300  # seconds in `sending` after which nobody knows whether the mail left: it becomes `unknown`
+DELIVERY_BATCH_S = 480  # seconds one mail task may last; the broker hands a job out again after an hour, we stay far below
+CONFIRM_VALID_S = 3 * 86_400  # seconds a double opt-in link works
+
+# ---- Django ------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_prometheus",
+    "rest_framework",
+    "drf_spectacular",
+    "collector",
+    "training",
+    "newsletter",
+    "demo",
+]
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+APPEND_SLASH = False  # the API's addresses are exact; a redirect would drop a PUT's body
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns at every start of a folder that is not there
+WHITENOISE_USE_FINDERS = True  # a fresh clone serves its static files without a collectstatic step
+LOGIN_URL = "/admin/login/"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["collector.authentication.VolunteerToken"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "config.errors.as_problem_json",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Photorally",
+    "DESCRIPTION": "Photos in, models out: the API that the phone app talks to. Errors are RFC 9457 problem+json.",
+    "VERSION": "1",
+    "SERVE_PUBLIC": True,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_INCLUDE_SCHEMA": True,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {},
+}
+UNFOLD = {"SITE_TITLE": "Photorally", "SITE_HEADER": "Photorally", "SHOW_VIEW_ON_SITE": False}
+
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.dev.ConsoleRenderer(colors=False) if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
+    ],
+    logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+)
