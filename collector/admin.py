@@ -1,0 +1,106 @@
+"""MODERATION, on screen: the review queue, and the rows behind it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from unfold.admin import ModelAdmin, TabularInline
+
+from collector import review
+from collector.models import Challenge, Decision, Erasure, Label, Photo, Recognizer, Volunteer
+
+
+class ReadOnly:
+    """Rows that verbs write; the admin shows them."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class LabelInline(TabularInline):
+    model = Label
+    extra = 1
+    fields = ["position", "slug", "name"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # a label's position is an output of every model that was ever released
+
+
+@admin.register(Recognizer)
+class RecognizerAdmin(ModelAdmin):
+    list_display = ["name", "slug", "active", "review_link"]
+    prepopulated_fields = {"slug": ["name"]}
+    inlines = [LabelInline]
+
+    @admin.display(description="queue")
+    def review_link(self, recognizer: Recognizer) -> str:
+        address = f"{reverse('admin:collector_photo_review')}?recognizer={recognizer.slug}"
+        return format_html('<a href="{}">Review photos</a>', address)
+
+
+@admin.register(Challenge)
+class ChallengeAdmin(ModelAdmin):
+    list_display = ["day", "recognizer", "prompt", "proposed_because"]
+    list_filter = ["recognizer"]
+    filter_horizontal = ["labels"]
+    date_hierarchy = "day"
+
+
+class DecisionInline(ReadOnly, TabularInline):
+    model = Decision
+    extra = 0
+    fields = ["decided_at", "moderator", "verdict", "label", "reason"]
+    readonly_fields = fields
+
+
+@admin.register(Photo)
+class PhotoAdmin(ReadOnly, ModelAdmin):
+    """Read-only: what may change about a photo changes through a decision in the review queue."""
+
+    list_display = ["picture", "claimed", "label", "state", "split", "volunteer", "received_at"]
+    list_filter = ["recognizer", "state", "split", "source"]
+    list_select_related = ["claimed", "label", "volunteer", "recognizer"]
+    search_fields = ["id", "volunteer__handle"]
+    list_per_page = 50
+    inlines = [DecisionInline]
+    list_before_template = "collector/photo_list_before.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        own = [
+            path("review/", self.admin_site.admin_view(self.review), name="collector_photo_review"),
+            path("<uuid:photo_id>/picture/<str:kind>/", self.admin_site.admin_view(self.bytes), name="collector_photo_bytes"),
+        ]
+        return own + super().get_urls()
+
+    def review(self, request: HttpRequest) -> HttpResponse:
+        return review.page(request, self.admin_site.each_context(request))
+
+    def bytes(self, request: HttpRequest, photo_id: Any, kind: str) -> HttpResponse:
+        return review.picture_of(request, photo_id, kind)
+
+    @admin.display(description="photo")
+    def picture(self, photo: Photo) -> str:
+        if not photo.thumbnail_sha256:
+            return "–"
+        address = reverse("admin:collector_photo_bytes", args=[photo.pk, "thumbnail"])
+        return format_html('<img src="{}" alt="{}" height="64" loading="lazy">', address, photo.alt)
+
+
+@admin.register(Volunteer)
+class VolunteerAdmin(ReadOnly, ModelAdmin):
+    list_display = ["name", "created_at", "consent_version", "erased_at"]
+    search_fields = ["handle", "id"]
+    exclude = ["token_hash"]
+
+
+@admin.register(Erasure)
+class ErasureAdmin(ReadOnly, ModelAdmin):
+    list_display = ["requested_at", "photos", "receipt"]

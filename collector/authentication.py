@@ -1,0 +1,36 @@
+"""`Authorization: Token <token>`: who is this phone?"""
+
+import hashlib
+
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from collector.models import Volunteer
+
+
+def hash_token(token: str) -> str:
+    """SHA-256, hex. A token has 256 random bits, so a plain hash is enough: there is nothing to guess slowly."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class VolunteerToken(BaseAuthentication):
+    """Finds the volunteer by the hash of the token; 401 for a wrong one."""
+
+    def authenticate(self, request: Request) -> tuple[Volunteer, None] | None:
+        words = get_authorization_header(request).split()
+        if not words or words[0].lower() != b"token":
+            return None
+        if len(words) != 2:
+            raise AuthenticationFailed("Send exactly: Authorization: Token <token>.")
+        try:
+            token = words[1].decode("ascii")
+        except UnicodeDecodeError:
+            raise AuthenticationFailed("The token is not ASCII.") from None
+        volunteer = Volunteer.objects.filter(token_hash=hash_token(token), erased_at__isnull=True).first()
+        if volunteer is None:
+            raise AuthenticationFailed("No volunteer has this token. Register again with POST /api/v1/volunteers.")
+        return volunteer, None
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Token"

@@ -1,0 +1,75 @@
+"""What a phone or a moderator can do wrong, each with its facts and the way out."""
+
+from config.errors import Problem
+
+
+class UnknownRecognizer(Problem):
+    status, code, title = 404, "unknown-recognizer", "There is no such recognizer."
+
+
+class UnknownLabel(Problem):
+    status, code, title = 422, "unknown-label", "The recognizer has no such label."
+
+
+class UnknownChallenge(Problem):
+    status, code, title = 422, "unknown-challenge", "The recognizer has no such challenge."
+
+
+class MissingParameter(Problem):
+    status, code, title = 400, "missing-parameter", "A query parameter is missing."
+
+
+class LengthRequired(Problem):
+    status, code, title = 411, "length-required", "Send Content-Length."
+
+
+class LengthMismatch(Problem):
+    status, code, title = 400, "length-mismatch", "The body is not as long as Content-Length says."
+
+
+class EmptyBody(Problem):
+    status, code, title = 422, "empty-body", "The body is empty."
+
+
+class PhotoTooLarge(Problem):
+    status, code, title = 413, "photo-too-large", "The photo has too many bytes or pixels."
+
+
+class NotAnAllowedFormat(Problem):
+    status, code, title = 415, "not-an-allowed-format", "Send a JPEG, PNG or WebP photo."
+
+
+class NotAWholeImage(Problem):
+    status, code, title = 422, "not-a-whole-image", "The body is not a whole image."
+
+
+class PhotoConflict(Problem):
+    status, code, title = 409, "photo-conflict", "This UUID already names a photo with other bytes."
+
+
+class PhotoGone(Problem):
+    status, code, title = 410, "photo-gone", "This photo was withdrawn."
+
+
+class UnknownPhoto(Problem):
+    status, code, title = 404, "unknown-photo", "You have no such photo."
+
+
+class LimitReached(Problem):
+    status, code, title = 429, "limit-reached", "A daily limit is reached."
+
+
+class ConsentRequired(Problem):
+    status, code, title = 422, "consent-required", "Nothing is stored without consent."
+
+
+class InvalidHandle(Problem):
+    status, code, title = 422, "invalid-handle", "This handle cannot be shown in a ranking."
+
+
+class HandleTaken(Problem):
+    status, code, title = 409, "handle-taken", "Another volunteer has this handle."
+
+
+class NotDecidable(Problem):
+    status, code, title = 409, "not-decidable", "This photo cannot be decided now."

@@ -1,0 +1,120 @@
+"""Where bytes lie: a store of immutable objects named by digest, on local disk or in S3."""
+
+import hashlib
+import os
+import uuid
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from django.conf import settings
+
+
+class MissingObject(LookupError):
+    """The store has no object of that key."""
+
+
+class Store(Protocol):
+    """Keys are `<kind>/<sha256>`. An object is written whole or not at all, and never changed."""
+
+    def put(self, key: str, data: bytes) -> None: ...
+    def get(self, key: str) -> bytes: ...
+    def size(self, key: str) -> int | None: ...
+    def delete(self, key: str) -> None: ...
+
+
+class LocalStore:
+    """Files under a folder. A write goes to `.part`, is synced, and renamed: a reader never sees half an object."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, key: str) -> Path:
+        kind, digest = key.split("/")
+        return self.root / kind / digest[:2] / digest  # 256 folders a kind: a million files stay 4,000 to a folder
+
+    def put(self, key: str, data: bytes) -> None:
+        path = self.path(key)
+        if path.exists():  # named by digest: what is there is the same
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")  # two writers of the same bytes must not mix
+        try:
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.rename(path)
+        finally:
+            part.unlink(missing_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the rename itself survives a power cut
+        finally:
+            os.close(folder)
+
+    def get(self, key: str) -> bytes:
+        try:
+            return self.path(key).read_bytes()
+        except FileNotFoundError:
+            raise MissingObject(key) from None
+
+    def size(self, key: str) -> int | None:
+        try:
+            return self.path(key).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def delete(self, key: str) -> None:
+        self.path(key).unlink(missing_ok=True)
+
+
+class S3Store:
+    """Objects in one S3 bucket; an S3 PUT is atomic by itself."""
+
+    def __init__(self, bucket: str, endpoint_url: str | None) -> None:
+        import boto3  # a third of a second to import: only where S3 is used
+
+        self.bucket = bucket
+        self.client: Any = boto3.client("s3", endpoint_url=endpoint_url)
+
+    def put(self, key: str, data: bytes) -> None:
+        self.client.put_object(Bucket=self.bucket, Key=key, Body=data)
+
+    def get(self, key: str) -> bytes:
+        try:
+            body: bytes = self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except self.client.exceptions.NoSuchKey:
+            raise MissingObject(key) from None
+        return body
+
+    def size(self, key: str) -> int | None:
+        from botocore.exceptions import ClientError
+
+        try:
+            length: int = self.client.head_object(Bucket=self.bucket, Key=key)["ContentLength"]
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                return None
+            raise
+        return length
+
+    def delete(self, key: str) -> None:
+        self.client.delete_object(Bucket=self.bucket, Key=key)
+
+
+@cache
+def _store(root: Path, bucket: str, endpoint_url: str) -> Store:
+    return S3Store(bucket, endpoint_url or None) if bucket else LocalStore(root)
+
+
+def store() -> Store:
+    """The store of this installation."""
+    return _store(settings.STORE_DIR, settings.S3_BUCKET, settings.S3_ENDPOINT_URL)
+
+
+def put_blob(kind: str, data: bytes) -> str:
+    """Store `data` as `<kind>/<sha256>`; returns the lower-case hex SHA-256."""
+    digest = hashlib.sha256(data).hexdigest()
+    store().put(f"{kind}/{digest}", data)
+    return digest

@@ -1,0 +1,16 @@
+"""Addresses of the phone's API, public pictures and probes."""
+
+from django.urls import path
+
+from collector import api, views
+
+urlpatterns = [
+    path("api/v1/volunteers", api.Volunteers.as_view()),
+    path("api/v1/volunteers/me", api.Me.as_view()),
+    path("api/v1/recognizers", api.Recognizers.as_view()),
+    path("api/v1/recognizers/<slug:slug>/challenge", api.TodaysChallenge.as_view()),
+    path("api/v1/photos/<uuid:photo_id>", api.Photos.as_view(), name="photo"),
+    path("media/<str:sha256>", views.media, name="media"),
+    path("healthz", views.healthz),
+    path("readyz", views.readyz),
+]

@@ -1,0 +1,174 @@
+"""The rows of SNAPSHOT → … → RELEASE → PHONE: what a night learned from, what came of it, and what phones may get."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from collector.models import Photo, Recognizer
+
+
+class Snapshot(models.Model):
+    """An immutable list of accepted photos with label and split, named by the SHA-256 of its JSON lines in the store."""
+
+    recognizer = models.ForeignKey(Recognizer, models.PROTECT, related_name="snapshots")
+    digest = models.CharField(max_length=64)
+    photos = models.PositiveIntegerField()
+    counts = models.JSONField(default=dict, help_text="split → label slug → photos")
+    taken_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-taken_at"]
+        constraints = [models.UniqueConstraint(fields=["recognizer", "digest"], name="snapshot_once")]
+
+    def __str__(self) -> str:
+        return f"{self.digest[:12]} ({self.photos} photos)"
+
+
+class Run(models.Model):
+    """One night's attempt. The slot is unique, so two beats start one run; the fence makes a zombie's writes miss."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "queued"
+        RUNNING = "running", "running"
+        RELEASED = "released", "released a new model"
+        KEPT = "kept", "kept the incumbent"
+        FAILED = "failed", "failed"
+
+    FINISHED = (State.RELEASED, State.KEPT, State.FAILED)
+
+    recognizer = models.ForeignKey(Recognizer, models.PROTECT, related_name="runs")
+    slot = models.CharField(max_length=32, help_text='the night ("2026-11-22"), or night and number for a run by hand')
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    stage = models.CharField(max_length=20, blank=True, help_text="the step it is at, or ended at")
+    fence = models.PositiveIntegerField(default=0, editable=False)  # raised by each claim; every write names it
+    lease_until = models.DateTimeField(null=True, blank=True)
+    snapshot = models.ForeignKey(Snapshot, models.PROTECT, null=True, blank=True, related_name="runs")
+    recipe = models.JSONField(default=dict)
+    input_digest = models.CharField(
+        max_length=64, blank=True, help_text="snapshot + recipe + backbone: same input, no new night"
+    )
+    metrics = models.JSONField(default=dict)
+    verdict = models.JSONField(default=dict, help_text="the gate's table")
+    message = models.CharField(max_length=500, blank=True, help_text="one sentence: what happened")
+    queued_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-queued_at"]
+        constraints = [models.UniqueConstraint(fields=["recognizer", "slot"], name="one_run_a_slot")]
+        indexes = [
+            # The sweeper asks for unfinished runs every few seconds; partial: finished nights never slow it down.
+            models.Index(fields=["lease_until"], name="run_unfinished", condition=Q(state__in=["queued", "running"]))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.recognizer.slug} {self.slot}: {self.state}"
+
+
+class Artifact(models.Model):
+    """One exported file of a run, named by its SHA-256; its bytes lie in the store under `blobs/`."""
+
+    class Format(models.TextChoices):
+        FLOAT32 = "float32", "LiteRT float32 (reference)"
+        INT8 = "int8", "LiteRT int8 per channel, uint8 in and out"
+        COREML = "coreml", "Core ML, converted, not executed"
+
+    run = models.ForeignKey(Run, models.PROTECT, related_name="artifacts")
+    format = models.CharField(max_length=10, choices=Format)
+    sha256 = models.CharField(max_length=64, db_index=True)  # asked on every blob download
+    bytes = models.PositiveIntegerField()
+    input_spec = models.JSONField(help_text="size, dtype, range, resize: all a phone needs to feed it")
+    labels = models.JSONField(help_text="ordered label slugs, one per output")
+    metrics = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "format"], name="one_artifact_a_format")]
+
+    def __str__(self) -> str:
+        return f"{self.format} {self.sha256[:12]}"
+
+
+class Release(models.Model):
+    """An artifact set that phones may get. The version only rises: rolling back is a higher version of old artifacts."""
+
+    class State(models.TextChoices):
+        PUBLISHED = "published", "published"
+        WITHDRAWN = "withdrawn", "withdrawn"
+
+    recognizer = models.ForeignKey(Recognizer, models.PROTECT, related_name="releases")
+    version = models.PositiveIntegerField()
+    run = models.ForeignKey(Run, models.PROTECT, related_name="releases")
+    artifacts = models.ManyToManyField(Artifact, related_name="releases")
+    state = models.CharField(max_length=10, choices=State, default=State.PUBLISHED)
+    rolls_back_to = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="+")
+    minimum_app = models.CharField(max_length=20, default="1.0")
+    published_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-version"]
+        constraints = [models.UniqueConstraint(fields=["recognizer", "version"], name="release_version_once")]
+
+    def __str__(self) -> str:
+        return f"{self.recognizer.slug} v{self.version}"
+
+
+class Channel(models.Model):
+    """The pointer that phones follow: which release a channel offers, to which share of devices, over which one before."""
+
+    recognizer = models.ForeignKey(Recognizer, models.PROTECT, related_name="channels")
+    name = models.SlugField(max_length=20, default="stable")
+    release = models.ForeignKey(Release, models.PROTECT, related_name="+")
+    previous = models.ForeignKey(Release, models.PROTECT, null=True, blank=True, related_name="+")
+    rollout = models.PositiveSmallIntegerField(default=100, help_text="percent of devices; the others stay at `previous`")
+    changed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["recognizer", "name"], name="one_pointer_a_channel"),
+            models.CheckConstraint(condition=Q(rollout__range=(0, 100)), name="rollout_is_percent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.recognizer.slug}/{self.name} → v{self.release.version}"
+
+
+class PhotoValue(models.Model):
+    """What a photo was worth to a run: its KNN-Shapley value on the validation photos. The newest run counts."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="values")
+    photo = models.ForeignKey(Photo, models.CASCADE, related_name="values")
+    value = models.FloatField(help_text="share of validation accuracy; may be negative; 0 for photos not trained on")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "photo"], name="one_value_a_run")]
+
+    def __str__(self) -> str:
+        return f"{self.photo_id}: {self.value:+.5f}"
+
+
+class Benchmark(models.Model):
+    """What one device measured of one artifact. No personal data: the device is a random id it may change."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    recognizer = models.ForeignKey(Recognizer, models.CASCADE, related_name="benchmarks")
+    artifact_sha256 = models.CharField(max_length=64, db_index=True)
+    version = models.PositiveIntegerField()
+    device = models.CharField(max_length=64)
+    device_model = models.CharField(max_length=80, blank=True)
+    latency_ms = models.FloatField(help_text="median of one inference")
+    memory_mb = models.FloatField(null=True, blank=True)
+    canary_accuracy = models.FloatField(null=True, blank=True)
+    reported_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-reported_at"]
+        constraints = [
+            # A device that retries its report counts once.
+            models.UniqueConstraint(fields=["recognizer", "device", "artifact_sha256"], name="one_benchmark_a_device")
+        ]
+
+    def __str__(self) -> str:
+        return f"v{self.version} on {self.device_model or 'a device'}: {self.latency_ms:.1f} ms"
