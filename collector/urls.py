@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from collector import api, views
+from collector import api, probes, views
 
 urlpatterns = [
     path("api/v1/volunteers", api.Volunteers.as_view()),
@@ -10,7 +10,8 @@ urlpatterns = [
     path("api/v1/recognizers", api.Recognizers.as_view()),
     path("api/v1/recognizers/<slug:slug>/challenge", api.TodaysChallenge.as_view()),
     path("api/v1/photos/<uuid:photo_id>", api.Photos.as_view(), name="photo"),
-    path("media/<str:sha256>", views.media, name="media"),
-    path("healthz", views.healthz),
-    path("readyz", views.readyz),
+    path("media/<str:sha256>", views.Media.as_view(), name="media"),
+    path("healthz", probes.Healthz.as_view()),
+    path("readyz", probes.Readyz.as_view()),
+    path("metrics", probes.Metrics.as_view()),
 ]

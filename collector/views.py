@@ -1,26 +1,34 @@
-"""Public derivatives of accepted photos, and the probes that operators ask."""
+"""Public derivatives of accepted photos. Original bytes are never served."""
 
-from django.db import connection
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.http import require_safe
+from django.http import Http404, HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from collector.models import Photo
+from collector.serializers import ProblemSerializer
 from collector.storage import MissingObject, store
 
 MEDIA_CACHE_S = 3600  # seconds; a withdrawn photo is gone from caches within the hour
 
 
-@require_safe
-def media(request: HttpRequest, sha256: str) -> HttpResponse:
-    """A view or thumbnail of an accepted photo, by its digest. Original bytes are never served."""
-    for column, kind in (("view_sha256", "views"), ("thumbnail_sha256", "thumbnails")):
-        if Photo.objects.filter(state=Photo.State.ACCEPTED, **{column: sha256}).exists():
-            return picture(f"{kind}/{sha256}", cache=f"public, max-age={MEDIA_CACHE_S}")
-    raise Http404
+class Media(APIView):
+    permission_classes = [AllowAny]
+    authentication_classes = ()
+
+    @extend_schema(operation_id="media", responses={(200, "image/jpeg"): OpenApiTypes.BINARY, 404: ProblemSerializer})
+    def get(self, request: Request, sha256: str) -> HttpResponse:
+        """A view (about 1000 pixels) or thumbnail (320 pixels) of an accepted photo, by its digest."""
+        for column, kind in (("view_sha256", "views"), ("thumbnail_sha256", "thumbnails")):
+            if Photo.objects.filter(state=Photo.State.ACCEPTED, **{column: sha256}).exists():
+                return picture(f"{kind}/{sha256}", cache=f"public, max-age={MEDIA_CACHE_S}")
+        raise Http404
 
 
 def picture(key: str, *, cache: str) -> HttpResponse:
-    """One stored JPEG, with headers that leave a browser nothing to do with it but show it."""
+    """One stored JPEG, with headers that leave a browser nothing to do with it but show it. Raises Http404."""
     try:
         data = store().get(key)
     except MissingObject:
@@ -35,25 +43,3 @@ def picture(key: str, *, cache: str) -> HttpResponse:
             "Content-Security-Policy": "default-src 'none'; sandbox",
         },
     )
-
-
-@require_safe
-def healthz(request: HttpRequest) -> JsonResponse:
-    """Alive: the process answers."""
-    return JsonResponse({"alive": True})
-
-
-@require_safe
-def readyz(request: HttpRequest) -> JsonResponse:
-    """Able to work: the database answers and the store can be asked. 503 says which part does not."""
-    broken: dict[str, str] = {}
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except Exception as error:  # any driver's error means the same here: not ready, and this is why
-        broken["database"] = type(error).__name__
-    try:
-        store().size(f"views/{'0' * 64}")
-    except Exception as error:  # likewise
-        broken["store"] = type(error).__name__
-    return JsonResponse({"ready": not broken, "broken": broken}, status=503 if broken else 200)

@@ -10,7 +10,6 @@ urlpatterns = [
     path("", include("newsletter.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("admin/", admin.site.urls),
-    path("", include("django_prometheus.urls")),
 ]
 handler404 = "config.errors.not_found"
 handler500 = "config.errors.server_error"

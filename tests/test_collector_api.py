@@ -306,6 +306,16 @@ def test_recognizers_and_todays_challenge_are_public(recognizer: Recognizer) -> 
 def test_probes_answer_without_a_token() -> None:
     assert Client().get("/healthz").json() == {"alive": True}
     assert Client().get("/readyz").json() == {"ready": True, "broken": {}}
+    assert "django_http_requests_total" in Client().get("/metrics").content.decode()
+
+
+def test_readiness_says_which_part_does_not_answer(monkeypatch: Any) -> None:
+    def gone() -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr("collector.probes.store", gone)
+    answer = Client().get("/readyz")
+    assert answer.status_code == 503 and answer.json() == {"ready": False, "broken": {"store": "ConnectionError"}}
 
 
 def test_an_unknown_address_is_a_problem_too() -> None:
