@@ -13,6 +13,7 @@ import structlog
 from celery import current_app, shared_task
 from django.conf import settings
 from django.db import transaction
+from django.utils.module_loading import autodiscover_modules
 
 Queue = Literal["images", "mail", "train"]
 log = structlog.get_logger()
@@ -50,7 +51,7 @@ def duty(*, queue: Queue, due: Callable[[], Iterable[Any]]) -> Callable[[Callabl
 def sweep() -> int:
     """Ring for every row that is due. Rings may be doubled: a claim decides who works. Returns the number of rings."""
     rung = 0
-    for item in DUTIES.values():
+    for item in _all_duties():
         for key in item.due():
             _send(item, key)
             rung += 1
@@ -65,7 +66,7 @@ def work_once(stop: Callable[[], bool] = lambda: False) -> int:
     A row whose verb raises is logged and left to its lease: one bad photo must not stop the others.
     """
     handled = 0
-    for item in DUTIES.values():
+    for item in _all_duties():
         for key in list(item.due()):
             if stop():
                 return handled
@@ -75,6 +76,11 @@ def work_once(stop: Callable[[], bool] = lambda: False) -> int:
                 log.exception("duty failed", duty=item.name, key=str(key))
             handled += 1
     return handled
+
+
+def _all_duties() -> list[Duty]:
+    autodiscover_modules("tasks")  # a process that imported no API knows no duties yet; repeating it costs a look-up
+    return list(DUTIES.values())
 
 
 def _send(item: Duty, key: Any) -> None:
