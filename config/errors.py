@@ -3,7 +3,8 @@
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from rest_framework import exceptions as drf
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -76,8 +77,10 @@ def _as_problem(error: Exception) -> Problem | None:
     return problem
 
 
-def not_found(request: HttpRequest | Request, exception: Exception) -> JsonResponse:
-    """404 for addresses outside the API too: one shape everywhere."""
+def not_found(request: HttpRequest | Request, exception: Exception) -> HttpResponse:
+    """404: a page for people, who say that they read HTML; problem+json for every program."""
+    if "text/html" in request.headers.get("Accept", ""):
+        return HttpResponse(render_to_string("404.html"), status=404)
     problem = Problem(f"There is nothing at {request.path}. The API is described at /api/schema/.")
     problem.status, problem.code, problem.title = 404, "not-found", "Not found."  # type: ignore[misc]
     return problem_response(problem)

@@ -15,6 +15,7 @@ class Vote(models.Model):
     photo = models.ForeignKey(Photo, models.CASCADE, related_name="votes")
     like = models.BooleanField()
     voted_at = models.DateTimeField(default=timezone.now, editable=False)
+    is_new = False  # not a column: newsletter.votes tells its caller whether this call made the row
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["volunteer", "photo"], name="one_vote_a_photo")]
@@ -39,9 +40,19 @@ class Subscriber(models.Model):
     asked_at = models.DateTimeField(default=timezone.now, editable=False)
     confirmed_at = models.DateTimeField(null=True, blank=True, editable=False)
     left_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # A confirmation mail waits to be sent from then on; empty: none waits. Claimed by setting it to empty.
+    confirmation_due = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["recognizer", "email"], name="one_subscription_an_address")]
+        indexes = [
+            # The sweeper asks every few seconds; partial, so it stays as small as the backlog.
+            models.Index(
+                fields=["confirmation_due"], name="confirmation_waits", condition=models.Q(confirmation_due__isnull=False)
+            ),
+            # An edition is frozen for all confirmed subscribers of a recognizer.
+            models.Index(fields=["recognizer", "state"], name="subscriber_state"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.email} ({self.state})"

@@ -1,0 +1,51 @@
+"""Voting, as the phone sees it: each call checks its shape, calls one verb, and answers."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from collector.api import problems, volunteer_of
+from collector.errors import UnknownRecognizer
+from collector.models import Photo, Recognizer
+from newsletter import votes
+from newsletter.serializers import BallotSerializer, VoteRequestSerializer, VoteSerializer
+
+
+class Votes(APIView):
+    @extend_schema(
+        operation_id="vote",
+        request=VoteRequestSerializer,
+        responses={200: VoteSerializer, 201: VoteSerializer, **problems(400, 401, 403, 404, 429)},
+    )
+    def post(self, request: Request, photo_id: UUID) -> Response:
+        """Vote on somebody else's photo. 201 the first time; 200 when it is repeated or changed."""
+        asked = VoteRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        vote = votes.cast(volunteer=volunteer_of(request), photo_id=photo_id, like=asked.validated_data["like"])
+        return Response(VoteSerializer(vote).data, status=201 if vote.is_new else 200)
+
+
+class Ballots(APIView):
+    @extend_schema(operation_id="ballot", responses={200: BallotSerializer, **problems(401, 404)})
+    def get(self, request: Request, slug: str) -> Response:
+        """Photos to vote on: nobody's name, none of your own, none that you voted on."""
+        recognizer = Recognizer.objects.filter(slug=slug, active=True).first()
+        if recognizer is None:
+            raise UnknownRecognizer("GET /api/v1/recognizers lists them.", recognizer=slug)
+        photos = votes.ballot(recognizer=recognizer, volunteer=volunteer_of(request), count=settings.BALLOT_PHOTOS)
+        return Response(BallotSerializer({"photos": [_on_ballot(photo, request) for photo in photos]}).data)
+
+
+def _on_ballot(photo: Photo, request: Request) -> dict[str, Any]:
+    return {
+        "id": photo.pk,
+        "label": (photo.label or photo.claimed).slug,
+        "image": request.build_absolute_uri(reverse("media", args=[photo.view_sha256])),
+        "alt": votes.alt_without_names(photo),
+    }

@@ -1,0 +1,43 @@
+"""What a voter, a reader or an editor can do wrong, each with its facts and the way out."""
+
+from config.errors import Problem
+
+
+class OwnPhoto(Problem):
+    status, code, title = 403, "own-photo", "Nobody votes on a photo of their own."
+
+
+class NotVotable(Problem):
+    status, code, title = 404, "not-votable", "There is no accepted photo of this id to vote on."
+
+
+class NothingToShow(Problem):
+    status, code, title = 409, "nothing-to-show", "There is no photo to print."
+
+
+class Contended(Problem):
+    status, code, title = 409, "contended", "Others composed editions of this recognizer at the same moment. Try again."
+
+
+class NotADraft(Problem):
+    status, code, title = 409, "not-a-draft", "This edition is frozen already."
+
+
+class EditionTooLong(Problem):
+    status, code, title = 422, "edition-too-long", "The mail of this edition would be cut off."
+
+
+class UnknownEdition(Problem):
+    status, code, title = 404, "unknown-edition", "There is no such edition."
+
+
+class NotAnAddress(Problem):
+    status, code, title = 422, "not-an-address", "This is not a mail address."
+
+
+class BadLink(Problem):
+    status, code, title = 404, "bad-link", "This link is not one of ours."
+
+
+class ExpiredLink(Problem):
+    status, code, title = 400, "expired-link", "This link no longer works."

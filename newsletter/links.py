@@ -1,0 +1,83 @@
+"""INBOX: addresses that stand in mails: absolute, and signed where they act for somebody."""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.core import signing
+from django.urls import reverse
+
+from newsletter.errors import BadLink, ExpiredLink
+from newsletter.models import Edition, Subscriber
+
+# A salt each: a token for one purpose is worth nothing for the other.
+CONFIRM_SALT = "newsletter.confirm"
+LEAVE_SALT = "newsletter.leave"
+
+
+def home() -> str:
+    return _absolute("home")
+
+
+def archive(slug: str) -> str:
+    return _absolute("newsletter", slug)
+
+
+def edition(edition: Edition) -> str:
+    return _absolute("edition", edition.recognizer.slug, edition.number)
+
+
+def fame(slug: str) -> str:
+    return _absolute("fame", slug)
+
+
+def media(view_sha256: str) -> str:
+    return _absolute("media", view_sha256)
+
+
+def confirm(subscriber: Subscriber) -> str:
+    """Works for CONFIRM_VALID_S, and not across a departure: rejoining needs the newer link."""
+    token = signing.dumps([subscriber.pk.hex, _generation(subscriber)], salt=CONFIRM_SALT)
+    return _absolute("confirm", token)
+
+
+def leave(subscriber_id: UUID) -> str:
+    """Works for ever, and is the same in every mail: an old newsletter must still be a way out."""
+    return _absolute("leave", _leave_signer().sign(subscriber_id.hex))
+
+
+def confirming(token: str) -> Subscriber:
+    """Who confirms with this token. Raises BadLink, ExpiredLink."""
+    try:
+        key, generation = signing.loads(token, salt=CONFIRM_SALT, max_age=settings.CONFIRM_VALID_S)
+    except signing.SignatureExpired:
+        raise ExpiredLink("Subscribe again: a new link comes by mail.") from None
+    except signing.BadSignature:
+        raise BadLink("Copy the whole address out of the mail.") from None
+    subscriber = Subscriber.objects.select_related("recognizer").filter(pk=UUID(key)).first()
+    if subscriber is None or _generation(subscriber) != generation:
+        raise ExpiredLink("You have left since it was sent. Subscribe again: a new link comes by mail.")
+    return subscriber
+
+
+def leaving(token: str) -> Subscriber:
+    """Who leaves with this token. Raises BadLink."""
+    try:
+        key = _leave_signer().unsign(token)
+    except signing.BadSignature:
+        raise BadLink("Copy the whole address out of the mail, or use the link of another newsletter mail.") from None
+    subscriber = Subscriber.objects.select_related("recognizer").filter(pk=UUID(key)).first()
+    if subscriber is None:
+        raise BadLink("This subscription no longer exists; no mail goes to it.")
+    return subscriber
+
+
+def _leave_signer() -> signing.Signer:
+    return signing.Signer(salt=LEAVE_SALT, sep=".")
+
+
+def _generation(subscriber: Subscriber) -> str:
+    return subscriber.left_at.isoformat() if subscriber.left_at else ""
+
+
+def _absolute(name: str, *args: object) -> str:
+    return settings.SITE_URL + reverse(name, args=args)

@@ -1,0 +1,192 @@
+"""INBOX: makes the mail of an edition: what all readers share once, what is one reader's own for each."""
+
+import io
+from dataclasses import dataclass
+from email.generator import BytesGenerator
+from email.mime.image import MIMEImage
+from email.utils import format_datetime, parseaddr
+from functools import lru_cache
+from typing import Any
+
+import structlog
+from css_inline import CSSInliner
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.core.mail.message import sanitize_address
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.html import escape
+from PIL import Image
+
+from collector.storage import MissingObject, store
+from newsletter import links
+from newsletter.errors import EditionTooLong
+from newsletter.models import Delivery, Edition, Subscriber
+from newsletter.reading import Reading, fingerprint, read
+from newsletter.transport import Transport
+from newsletter.words import one_line
+
+# Stands in the shared text where each reader's own address goes. A host that can never exist (RFC 2606): were it ever left in
+# a mail, it would lead nowhere.
+LEAVE_MARK = "https://leave.invalid/"
+SUBJECT_CHARS = 150
+PICTURE_QUALITY = 80  # JPEG; at 640 px about 50 KB
+PICTURE_CACHE = 32  # pictures of some 50 KB that a worker keeps between two batches of one edition
+
+log = structlog.get_logger()
+# at-rules stay in a <style> element: the dark colours are a media query, which cannot be inlined.
+inliner = CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
+
+
+@dataclass(frozen=True)
+class Mailing:
+    """What all mails of an edition share; `shows` changes when something of it must no longer be sent."""
+
+    edition: Edition
+    subject: str
+    text: str
+    html: str
+    pictures: tuple[MIMEImage, ...]
+    shows: object
+
+
+def prepare(*, edition: Edition) -> Mailing:
+    """Render, inline and encode once what every reader gets. Raises EditionTooLong."""
+    shows = fingerprint(edition=edition)
+    reading = read(edition=edition)
+    pictures = {entry.pk: picture for entry in reading.entries if (picture := _picture(entry.view_sha256)) is not None}
+    html = _html(reading, {pk: f"cid:{_content_id(picture)}" for pk, picture in pictures.items()})
+    if len(html.encode()) > settings.MAIL_HTML_MAX_BYTES:
+        raise EditionTooLong(
+            f"Its HTML has {len(html.encode()):,} bytes, {settings.MAIL_HTML_MAX_BYTES:,} are allowed. "
+            "Shorten the introduction or the captions.",
+            bytes=len(html.encode()),
+        )
+    text = render_to_string("newsletter/mail.txt", _context(reading))
+    return Mailing(edition, subject_of(edition), text, html, tuple(pictures.values()), shows)
+
+
+def subject_of(edition: Edition) -> str:
+    """One line, whatever an editor wrote into the title."""
+    return one_line(f"{edition.title} (#{edition.number})", SUBJECT_CHARS)
+
+
+def preview(*, edition: Edition) -> str:
+    """The HTML as readers will get it, with pictures that a browser can fetch; for editors."""
+    reading = read(edition=edition)
+    return _html(reading, {entry.pk: links.media(entry.view_sha256) for entry in reading.entries})
+
+
+def message(*, mailing: Mailing, delivery: Delivery) -> EmailMultiAlternatives:
+    """One reader's mail. The Message-ID is fixed by the delivery: a copy made twice by a server can be told from two mails."""
+    subscriber, edition = delivery.subscriber, mailing.edition
+    leave = links.leave(subscriber.pk)
+    mail = _mail(
+        subscriber.email,
+        mailing.subject,
+        mailing.text.replace(LEAVE_MARK, leave),
+        message_id=f"<{delivery.pk}@{domain()}>",
+        headers={
+            "List-Id": f"<{edition.recognizer.slug}.newsletter.{domain()}>",
+            "List-Archive": f"<{links.archive(edition.recognizer.slug)}>",
+            "List-Unsubscribe": f"<{leave}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",  # RFC 8058
+        },
+    )
+    mail.attach_alternative(mailing.html.replace(LEAVE_MARK, str(escape(leave))), "text/html")
+    # The pictures belong to the HTML; as "mixed" they would be shown as attachments.
+    mail.mixed_subtype = "related"  # type: ignore[attr-defined]  # documented, but not in the stubs
+    for picture in mailing.pictures:
+        mail.attach(picture)
+    return mail
+
+
+def confirmation(*, subscriber: Subscriber) -> EmailMultiAlternatives:
+    """The question whether this address really asked; plain text, nothing to load."""
+    context = {
+        "recognizer": one_line(subscriber.recognizer.name, 80),
+        "address": links.confirm(subscriber),
+        "days": settings.CONFIRM_VALID_S // 86_400,
+    }
+    subject = one_line(f"Please confirm: {subscriber.recognizer.name} newsletter", SUBJECT_CHARS)
+    text = render_to_string("newsletter/confirmation.txt", context)
+    return _mail(subscriber.email, subject, text, message_id=f"<{confirmation_name(subscriber)}@{domain()}>", headers={})
+
+
+def confirmation_name(subscriber: Subscriber) -> str:
+    """Names one request to join; asking again later is another mail."""
+    return f"confirm-{subscriber.pk}-{subscriber.asked_at:%Y%m%d%H%M%S%f}"
+
+
+def send(*, over: Transport, name: str, mail: EmailMultiAlternatives) -> str:
+    """Hand one mail to an open transport; returns the server's answer. Raises what the transport raises, ValueError for a
+    mail that cannot be written down."""
+    return over.send(
+        name=name,
+        sender=sanitize_address(parseaddr(settings.MAIL_FROM)[1], "utf-8"),
+        recipient=sanitize_address(mail.to[0], "utf-8"),
+        data=as_bytes(mail),
+    )
+
+
+def as_bytes(mail: EmailMultiAlternatives) -> bytes:
+    """The message as it travels, with CRLF line ends."""
+    buffer = io.BytesIO()
+    # maxheaderlen 0: List-Unsubscribe stays on one line, where every program finds it; what is long is folded already.
+    BytesGenerator(buffer, mangle_from_=False, maxheaderlen=0).flatten(mail.message(), linesep="\r\n")
+    return buffer.getvalue()
+
+
+def domain() -> str:
+    """What follows the @ in our sender address."""
+    return parseaddr(settings.MAIL_FROM)[1].rpartition("@")[2] or "localhost"
+
+
+def _mail(to: str, subject: str, text: str, *, message_id: str, headers: dict[str, str]) -> EmailMultiAlternatives:
+    own = {
+        "Message-ID": message_id,
+        "Date": format_datetime(timezone.now()),
+        "Auto-Submitted": "auto-generated",  # RFC 3834: an out-of-office reply to it would help nobody
+    }
+    return EmailMultiAlternatives(subject, text, settings.MAIL_FROM, [to], headers=own | headers)
+
+
+def _html(reading: Reading, images: dict[int, str]) -> str:
+    pictured = [(entry, images.get(entry.pk)) for entry in reading.entries]
+    return inliner.inline(render_to_string("newsletter/mail.html", {**_context(reading), "pictured": pictured}))
+
+
+def _context(reading: Reading) -> dict[str, Any]:
+    edition = reading.edition
+    return {
+        "reading": reading,
+        "edition": edition,
+        "online": links.edition(edition),
+        "home": links.home(),
+        "fame": links.fame(edition.recognizer.slug),
+        "leave": LEAVE_MARK,
+    }
+
+
+@lru_cache(maxsize=PICTURE_CACHE)
+def _picture(view_sha256: str) -> MIMEImage | None:
+    """The photo at mail size, ready to attach: base64 is done once, not per reader. None if the store lost its bytes."""
+    try:
+        data = store().get(f"views/{view_sha256}")
+    except MissingObject:
+        log.error("a printed photo has no bytes; its mail goes out without the picture", view=view_sha256)
+        return None
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(data), formats=["JPEG"]) as view:
+        side = settings.MAIL_PHOTO_SIDE
+        view.draft("RGB", (side, side))
+        view.thumbnail((side, side))
+        view.convert("RGB").save(buffer, "JPEG", quality=PICTURE_QUALITY, optimize=True)
+    picture = MIMEImage(buffer.getvalue(), "jpeg")
+    picture["Content-ID"] = f"<{view_sha256[:32]}@{domain()}>"
+    picture["Content-Disposition"] = f'inline; filename="{view_sha256[:12]}.jpg"'
+    return picture
+
+
+def _content_id(picture: MIMEImage) -> str:
+    return str(picture["Content-ID"]).strip("<>")

@@ -1,0 +1,64 @@
+"""EDITION: what may be shown of an edition now. Pages, feed and mails all read it here, and nowhere else.
+
+Words and order are as they were frozen. What was withdrawn, rejected or erased since is left out.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from collector.models import Photo, Volunteer
+from newsletter.models import Edition, EditionEntry
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An edition as a reader gets it. `gone` counts entries that are no longer shown."""
+
+    edition: Edition
+    entries: list[EditionEntry]
+    gone: int
+    leaderboard: list[dict[str, Any]]
+    model: dict[str, Any] | None
+    challenge: dict[str, str] | None
+    next_challenge: dict[str, str] | None
+
+
+def published(recognizer_id: int) -> QuerySet[Edition]:
+    """What the public may read, newest first: never drafts."""
+    return Edition.objects.filter(recognizer=recognizer_id).exclude(state=Edition.State.DRAFT).order_by("-number")
+
+
+def read(*, edition: Edition) -> Reading:
+    """Everything an edition shows now."""
+    entries = list(_shown(edition).select_related("photo"))
+    return Reading(
+        edition=edition,
+        entries=entries,
+        gone=edition.entries.count() - len(entries),
+        leaderboard=_named(edition.content.get("leaderboard") or []),
+        model=edition.content.get("model"),
+        challenge=edition.content.get("challenge"),
+        next_challenge=edition.content.get("next_challenge"),
+    )
+
+
+def fingerprint(*, edition: Edition) -> tuple[tuple[int, ...], frozenset[UUID]]:
+    """Changes exactly when something must no longer be shown: two small queries, asked before every mail."""
+    return tuple(_shown(edition).values_list("pk", flat=True)), frozenset(_present(edition.content.get("leaderboard") or []))
+
+
+def _shown(edition: Edition) -> QuerySet[EditionEntry]:
+    return edition.entries.filter(photo__state=Photo.State.ACCEPTED).order_by("position")
+
+
+def _present(lines: list[dict[str, Any]]) -> dict[UUID, Volunteer]:
+    ids = [line["volunteer"] for line in lines]
+    return {row.pk: row for row in Volunteer.objects.filter(pk__in=ids, erased_at__isnull=True)}
+
+
+def _named(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    present = _present(lines)
+    return [{**line, "name": present[UUID(line["volunteer"])].name} for line in lines if UUID(line["volunteer"]) in present]

@@ -1,0 +1,228 @@
+"""INBOX: hands finished messages to a mail server or a folder, and says exactly how far it got.
+
+What a sender must know after a failure is only this: did the whole message leave before the answer was lost? So SMTP is
+spoken here step by step (smtplib's `sendmail` does not tell), and the end mark is sent apart from the body.
+"""
+
+import os
+import re
+import smtplib
+import socket
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail.utils import DNS_NAME
+
+SHUTTING_DOWN = 421  # RFC 5321: the server closes the connection after this answer
+ANSWER_CHARS = 300  # of a server's answer that are kept; the column's length
+END_OF_DATA = b".\r\n"
+EXAMPLE = "Set it like smtp://user:password@host:587?starttls=1."
+DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
+
+
+class Refused(Exception):
+    """The server will never take this message (5xx)."""
+
+
+class Later(Exception):
+    """The server does not take this message now (4xx)."""
+
+
+class Lost(Exception):
+    """The connection broke. `handed_over`: the whole message had left, so nobody knows whether it was taken."""
+
+    def __init__(self, reason: str, *, handed_over: bool) -> None:
+        super().__init__(reason)
+        self.handed_over = handed_over
+
+
+class Unreachable(Exception):
+    """There is no mail server to talk to: no message was tried."""
+
+
+class Transport(Protocol):
+    """`open` connects where that is needed, again after a loss. `name` is unique for a message and its repetitions."""
+
+    def open(self) -> None: ...
+    def send(self, *, name: str, sender: str, recipient: str, data: bytes) -> str: ...
+    def close(self) -> None: ...
+
+
+def transport() -> Transport:
+    """The transport that EMAIL_URL names. Raises ImproperlyConfigured."""
+    parts = urlsplit(settings.EMAIL_URL)
+    if parts.scheme == "file":
+        return FolderTransport(Path(unquote(parts.path)))
+    return SmtpTransport(server(settings.EMAIL_URL))
+
+
+@dataclass(frozen=True)
+class Server:
+    host: str
+    port: int
+    user: str
+    password: str
+    tls: bool
+    starttls: bool
+
+
+def server(url: str) -> Server:
+    """smtp://user:password@host:port?starttls=1 or smtps://… in parts. Raises ImproperlyConfigured."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        raise ImproperlyConfigured(f"EMAIL_URL has no usable scheme or port. {EXAMPLE}") from None
+    if not parts.hostname:
+        raise ImproperlyConfigured(f"EMAIL_URL names no host. {EXAMPLE}")
+    starttls = parse_qs(parts.query).get("starttls", ["0"])[0] == "1"
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return Server(parts.hostname, port, user, password, parts.scheme == "smtps", starttls)
+
+
+class FolderTransport:
+    """One `.eml` file a message, named by it, so that a repetition cannot appear as a second one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def open(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unreachable(f"{self.folder} cannot be made: {error.strerror}") from error
+
+    def send(self, *, name: str, sender: str, recipient: str, data: bytes) -> str:
+        path = self.folder / f"{name}.eml"
+        if path.exists():
+            return "written before"
+        part = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.rename(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise Lost(f"{self.folder}: {error.strerror}", handed_over=False) from error
+        return f"written to {path.name}"
+
+    def close(self) -> None:
+        """Nothing stays open between two files."""
+
+
+class SmtpTransport:
+    """One connection for many messages."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.connection: smtplib.SMTP | None = None
+        self.sent = 0
+
+    def open(self) -> None:
+        if self.connection is not None and self.sent >= settings.MAIL_PER_CONNECTION:
+            self.close()
+        if self.connection is None:
+            try:
+                self.connection = self._connected()
+            except (OSError, smtplib.SMTPException) as error:  # ssl.SSLError is an OSError
+                raise Unreachable(f"{self.server.host}:{self.server.port}: {_reason(error)}") from error
+            self.sent = 0
+
+    def send(self, *, name: str, sender: str, recipient: str, data: bytes) -> str:
+        """The server's answer to the whole message. Raises Refused, Later, Lost."""
+        assert self.connection is not None, "open first"
+        smtp, handed_over = self.connection, False
+        try:
+            options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") else []
+            self._expect(250, *smtp.mail(sender, options))
+            self._expect(250, *smtp.rcpt(recipient))
+            self._expect(354, *smtp.docmd("DATA"))
+            smtp.send(_stuffed(data))
+            handed_over = True  # the next bytes complete the message; without them the server must not deliver it
+            smtp.send(END_OF_DATA)
+            answer = self._expect(250, *smtp.getreply())
+        except OSError as error:  # smtplib's own errors are OSErrors too
+            self._drop()
+            raise Lost(_reason(error), handed_over=handed_over) from error
+        except ValueError:  # an address that SMTP cannot carry, found halfway: the conversation cannot be gone on with
+            self._drop()
+            raise
+        self.sent += 1
+        return answer
+
+    def close(self) -> None:
+        if self.connection is not None:
+            with suppress(OSError):  # it may be gone already; every message has had its answer
+                self.connection.quit()
+            self._drop()
+
+    def _connected(self) -> smtplib.SMTP:
+        to, name = self.server, DNS_NAME.get_fqdn()  # Django keeps the name: asking the resolver can take seconds
+        smtp: smtplib.SMTP
+        if to.tls:
+            smtp = smtplib.SMTP_SSL(
+                to.host, to.port, name, timeout=settings.MAIL_TIMEOUT_S, context=ssl.create_default_context()
+            )
+        else:
+            smtp = smtplib.SMTP(to.host, to.port, name, timeout=settings.MAIL_TIMEOUT_S)
+        # The end mark is a small packet after a large one: with Nagle's algorithm it would wait for the server's delayed
+        # acknowledgement, some 40 ms a message.
+        assert smtp.sock is not None
+        smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            if to.starttls:
+                smtp.starttls(context=ssl.create_default_context())
+            smtp.ehlo_or_helo_if_needed()
+            if to.user:
+                smtp.login(to.user, to.password)
+        except OSError:
+            smtp.close()
+            raise
+        return smtp
+
+    def _expect(self, wanted: int, code: int, text: bytes) -> str:
+        """The answer as text if it is of the wanted hundred; otherwise the conversation is reset and the reason raised."""
+        answer = f"{code} {text.decode(errors='replace')}".replace("\n", " ")[:ANSWER_CHARS]
+        if code // 100 == wanted // 100:
+            return answer
+        if code == SHUTTING_DOWN:
+            self._drop()
+        elif self.connection is not None:
+            self._reset(self.connection)
+        if 500 <= code < 600:
+            raise Refused(answer)
+        if 400 <= code < 500:
+            raise Later(answer)
+        # -1 or a success code of the wrong kind: whoever answers like this is no mail server to rely on.
+        raise smtplib.SMTPServerDisconnected(f"unexpected answer: {answer}")
+
+    def _reset(self, smtp: smtplib.SMTP) -> None:
+        try:
+            smtp.rset()
+        except OSError:
+            self._drop()  # the next message opens a new connection; this one keeps the answer it had
+
+    def _drop(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = None
+
+
+def _stuffed(data: bytes) -> bytes:
+    """CRLF line ends, a leading dot doubled (RFC 5321, 4.5.2), and a line end at the end."""
+    lines = re.sub(rb"\r\n|\r|\n", b"\r\n", data)
+    if not lines.endswith(b"\r\n"):
+        lines += b"\r\n"
+    return re.sub(rb"(?m)^\.", b"..", lines)
+
+
+def _reason(error: BaseException) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:ANSWER_CHARS]

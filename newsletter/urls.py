@@ -1,0 +1,21 @@
+"""Addresses of voting, of the public pages and of the links in mails."""
+
+from django.urls import path
+from django.views.generic import RedirectView
+
+from newsletter import api, views
+from newsletter.feed import EditionFeed
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("fame/<slug:slug>", views.fame, name="fame"),
+    # Before the archive: a recognizer cannot take these two names over.
+    path("newsletter/confirm/<str:token>", views.confirm, name="confirm"),
+    path("newsletter/leave/<str:token>", views.leave, name="leave"),
+    path("newsletter/<slug:slug>/", views.archive, name="newsletter"),
+    path("newsletter/<slug:slug>", RedirectView.as_view(pattern_name="newsletter", permanent=True)),
+    path("newsletter/<slug:slug>/feed.atom", EditionFeed(), name="feed"),
+    path("newsletter/<slug:slug>/<int:number>/", views.edition, name="edition"),
+    path("api/v1/photos/<uuid:photo_id>/vote", api.Votes.as_view(), name="vote"),
+    path("api/v1/recognizers/<slug:slug>/ballot", api.Ballots.as_view(), name="ballot"),
+]
