@@ -117,6 +117,17 @@ EDITION_ENTRIES = 6  # photos in an edition; more and the mail passes 100 KB of 
 DELIVERY_LEASE_S = 300  # seconds in `sending` after which nobody knows whether the mail left: it becomes `unknown`
 DELIVERY_BATCH_S = 480  # seconds one mail task may last; the broker hands a job out again after an hour, we stay far below
 CONFIRM_VALID_S = 3 * 86_400  # seconds a double opt-in link works
+CONFIRM_AGAIN_S = 300  # seconds until a confirmation mail that a server did not take is tried again
+SUBSCRIPTIONS_PER_DAY = env.whole("SUBSCRIPTIONS_PER_DAY", 50, least=1, most=10**6, unit="subscriptions per network address")
+CONFIRMATIONS_PER_DAY = 3  # confirmation mails per mail address and day: the form must not flood a stranger's inbox
+EDITION_WINDOW_DAYS = 7  # days a photo may wait for votes; older ones are neither voted on nor printed
+BALLOT_PHOTOS = 20  # photos a ballot holds: about two minutes of voting
+FAME_ROWS = 20  # lines of a leaderboard page
+EDITION_FAME_ROWS = 5  # lines of a leaderboard in an edition
+MAIL_HTML_MAX_BYTES = 100_000  # bytes of a mail's HTML part; large webmailers cut a mail off at 102 KB
+MAIL_PHOTO_SIDE = 640  # pixels of a photo in a mail: sharp on a phone, some 50 KB
+MAIL_RETRY_S = (300, 1800, 7200, 28_800)  # seconds to wait after each temporary refusal; after the last one it has failed
+MAIL_PER_CONNECTION = 100  # messages before a new SMTP connection; servers commonly close one at this number
 
 # ---- Django ------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -206,3 +217,16 @@ structlog.configure(
     ],
     logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
 )
+
+# Django's own default writes errors to nobody's mailbox unless DEBUG is on: a failed request or a broker that is away
+# would leave no trace. Answers below 500 are the caller's business, and their problem+json says it all.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        "django.request": {"level": "ERROR"},
+    },
+}

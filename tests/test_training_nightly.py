@@ -1,0 +1,331 @@
+"""The night: what ends it early, and the whole of it with a real, small network in a process of its own."""
+
+import dataclasses
+import datetime as dt
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from collector.models import Challenge, Photo
+from collector.storage import store
+from tests.nights import accepted, claimed, collected
+from training import challenge, nightly, process, release, runs
+from training.images import INPUT_SPEC
+from training.models import PhotoValue, Release, Run
+from training.recipe import from_scratch
+
+
+def silent(step: str, done: int, total: int) -> None:
+    """Progress that nobody looks at."""
+
+
+# ---- nights that end before anything is trained ------------------------------------------------------------------
+def test_an_empty_night_keeps_the_incumbent_and_says_so(recognizer):
+    run = claimed(recognizer)
+    nightly.night(run, progress=silent)
+    run.refresh_from_db()
+    assert (run.state, run.stage, run.snapshot) == (Run.State.KEPT, "snapshot", None)
+    assert run.message == "Coins has no accepted photo. Accept some in the review queue. The incumbent stays."
+
+
+def test_a_night_with_too_few_photos_keeps_the_incumbent_and_counts_them(recognizer, volunteer):
+    for _ in range(4):
+        accepted(recognizer, volunteer, "gold")
+    run = claimed(recognizer)
+    nightly.night(run, progress=silent)
+    run.refresh_from_db()
+    assert run.state == Run.State.KEPT
+    assert run.message == (
+        "Each label needs 3 training photos, and only 1 of 3 has them: copper (0), silver (0). The incumbent stays."
+    )
+    assert run.snapshot.photos == 4  # what was there is on record
+
+
+def finished_with_input_of(run: Run, state: Run.State) -> Run:
+    """An earlier night with the same input."""
+    nightly._plan(run)
+    runs.finish(run, state, "An earlier night.")
+    return run
+
+
+def test_a_night_without_new_photos_trains_nothing(recognizer, volunteer):
+    collected(recognizer, volunteer)
+    before = finished_with_input_of(claimed(recognizer, "1"), Run.State.RELEASED)
+    run = claimed(recognizer, "2")
+    nightly.night(run, progress=silent)
+    run.refresh_from_db()
+    assert (run.state, run.input_digest) == (Run.State.KEPT, before.input_digest)
+    assert run.message.startswith("No new photos since the last night")
+    assert run.stage == "snapshot"
+
+
+def repeats(recognizer) -> bool:
+    """Would a night that begins now be a repetition?"""
+    run = claimed(recognizer, f"slot {Run.objects.count()}")
+    nightly._plan(run)
+    answer = nightly._is_repetition(run)
+    runs.finish(run, Run.State.FAILED, "Only asked.")
+    return answer
+
+
+def test_what_makes_a_night_new(recognizer, volunteer, settings):
+    photos = collected(recognizer, volunteer)
+    finished_with_input_of(claimed(recognizer, "1"), Run.State.KEPT)
+    assert repeats(recognizer)
+    settings.MIN_PHOTOS_PER_LABEL = 2
+    assert repeats(recognizer)  # the same classes come of it
+    extra = accepted(recognizer, volunteer, "gold")
+    assert not repeats(recognizer)
+    Photo.objects.filter(pk=extra.pk).update(state=Photo.State.WITHDRAWN)
+    assert repeats(recognizer)
+    Photo.objects.filter(pk=photos[0].pk).update(label=recognizer.labels.get(slug="gold"))
+    assert not repeats(recognizer)
+
+
+def test_a_failed_night_is_tried_again_with_the_same_photos(recognizer, volunteer):
+    collected(recognizer, volunteer)
+    finished_with_input_of(claimed(recognizer, "1"), Run.State.FAILED)
+    assert not repeats(recognizer)
+
+
+def test_a_photo_withdrawn_after_the_snapshot_is_left_out_of_the_night(recognizer, volunteer):
+    photos = collected(recognizer, volunteer)
+    run = claimed(recognizer)
+    plan = nightly._plan(run)
+    gone = photos[0]
+    Photo.objects.filter(pk=gone.pk).update(state=Photo.State.WITHDRAWN)
+    store().delete(f"views/{gone.view_sha256}")
+    frozen = run.snapshot
+    plan, loaded = nightly._photos(run, plan, silent)
+    assert str(gone.pk) not in loaded.train.ids
+    assert len(loaded.train) == 17
+    assert run.snapshot != frozen
+    assert loaded.train.images.shape == (17, plan.recipe.image_size, plan.recipe.image_size, 3)
+
+
+# ---- tomorrow's challenge ----------------------------------------------------------------------------------------
+def line(right: int, n: int, low: float) -> dict:
+    return {"n": n, "right": right, "recall": right / n if n else None, "interval": [low, 1.0]}
+
+
+REPORT = {"per_label": {"copper": line(9, 10, 0.6), "silver": line(5, 10, 0.2), "gold": line(0, 0, 0.0)}}
+
+
+def test_tomorrow_asks_for_the_label_that_is_recognised_worst(recognizer):
+    made = challenge.propose_weakest(recognizer=recognizer, day=dt.date(2026, 11, 23), report=REPORT, unknown={})
+    assert [label.slug for label in made.labels.all()] == ["silver"]
+    assert made.prompt == "Find Silver in dim light."
+    assert made.proposed_because == "The model recognised Silver in 5 of 10 held-out photos."
+
+
+def test_a_label_the_model_could_not_learn_is_the_weakest_of_all(recognizer):
+    made = challenge.propose_weakest(recognizer=recognizer, day=dt.date(2026, 11, 23), report=REPORT, unknown={"gold": 2})
+    assert [label.slug for label in made.labels.all()] == ["gold"]
+    assert made.proposed_because == "The model cannot know Gold yet: it has 2 photos to learn from."
+
+
+def test_an_editors_challenge_stands(recognizer):
+    day = dt.date(2026, 11, 23)
+    chosen = Challenge.objects.create(recognizer=recognizer, day=day, setting="at sea", prompt="Find gold at sea.")
+    assert challenge.propose_weakest(recognizer=recognizer, day=day, report=REPORT, unknown={}) == chosen
+    assert Challenge.objects.get().prompt == "Find gold at sea."
+
+
+# ---- the command -------------------------------------------------------------------------------------------------
+@pytest.mark.django_db(transaction=True)
+def test_the_command_runs_tonights_slot_then_numbered_ones(recognizer, capsys):
+    call_command("nightly", "--recognizer", "coins")
+    assert "no accepted photo" in capsys.readouterr().out
+    call_command("nightly", "--recognizer", "coins")
+    day = runs.slot_for_tonight()
+    assert set(Run.objects.values_list("slot", flat=True)) == {day, f"{day}.2"}
+    with pytest.raises(CommandError, match=r"kept the incumbent.* Leave --slot out"):
+        call_command("nightly", "--recognizer", "coins", "--slot", day)
+
+
+def test_the_command_names_the_recognizers_there_are(recognizer):
+    with pytest.raises(CommandError, match="There are: coins"):
+        call_command("nightly", "--recognizer", "stamps")
+
+
+# ---- whole nights, with networks that were trained before --------------------------------------------------------
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture
+def candidate(monkeypatch):
+    """`candidate("good")`: from now on nights "train" this network: everything but fine-tuning and converting is real.
+
+    tests/data holds what `training.export` made of mean colour → dense → softmax: "good" was fitted to `coin`s of 32 pixels,
+    "collapsed" gives one answer to everything.
+    """
+    monkeypatch.setattr(nightly, "pick", lambda pretrained: dataclasses.replace(from_scratch(), image_size=32))
+
+    def choose(name: str) -> None:
+        trained = SimpleNamespace(
+            model=name, history={"loss": [1.0]}, seconds={}, embed=lambda images: images.mean(axis=(1, 2), dtype=np.float32)
+        )
+        files = {kind: (DATA / f"{name}-{kind}.tflite").read_bytes() for kind in ("float32", "int8")}
+        finetune = SimpleNamespace(finetune=lambda recipe, backbone, **photos: trained)
+        export = SimpleNamespace(export=lambda model, *, calibration: files)
+        monkeypatch.setitem(sys.modules, "training.finetune", finetune)
+        monkeypatch.setitem(sys.modules, "training.export", export)
+
+    return choose
+
+
+def nights(recognizer, slot: str) -> Run:
+    run = claimed(recognizer, slot)
+    nightly.night(run, progress=silent)
+    return Run.objects.get(pk=run.pk)
+
+
+def test_a_good_candidate_is_released_with_all_that_a_night_leaves(recognizer, volunteer, candidate):
+    candidate("good")
+    collected(recognizer, volunteer, train=5, held=12)
+    run = nights(recognizer, "1")
+    assert run.state == Run.State.RELEASED, run.message
+    assert run.message.startswith("Released coins v1. int8 recognises ")
+    assert run.verdict["passed"]
+    metrics = run.metrics
+    assert (metrics["held_out"], metrics["incumbent"], metrics["weights"]) == (36, None, "none")
+    assert (metrics["float_bytes"], metrics["int8_bytes"]) == (2132, 2856)
+    assert set(metrics["seconds"]) == {"snapshot", "photos", "training", "exporting", "evaluating", "gate", "values"}
+    made = Release.objects.get()
+    assert made.run == run
+    for artifact in made.artifacts.all():
+        assert store().get(f"blobs/{artifact.sha256}") == (DATA / f"good-{artifact.format}.tflite").read_bytes()
+        assert artifact.labels == ["copper", "silver", "gold"]
+        assert artifact.metrics["held_out"] == 36
+    values = PhotoValue.objects.filter(run=run)
+    assert values.count() == 15
+    assert set(values.values_list("photo__split", flat=True)) == {"train"}
+    tomorrow = timezone.now().date() + dt.timedelta(days=1)
+    assert Challenge.objects.get(day=tomorrow).proposed_because.startswith("The model recognised ")
+
+
+def test_a_worse_candidate_leaves_the_incumbent_where_it_is(recognizer, volunteer, candidate):
+    candidate("good")
+    collected(recognizer, volunteer, train=5, held=12)
+    good = nights(recognizer, "1")
+    candidate("collapsed")
+    accepted(recognizer, volunteer, "gold")
+    worse = nights(recognizer, "2")
+    assert worse.state == Run.State.KEPT
+    assert worse.message.startswith("The gate refused the candidate. It answers the same label to every photo: it collapsed.")
+    assert worse.metrics["incumbent"] == good.metrics["int8"]  # the same bytes on the same photos
+    refused = {check["name"] for check in worse.verdict["checks"] if not check["passed"]}
+    assert {"loss against the incumbent", "labels it answers"} <= refused
+    assert release.pointer(recognizer).release.run == good
+    assert not worse.artifacts.exists()
+
+
+def test_an_as_good_candidate_is_released_over_the_incumbent(recognizer, volunteer, candidate):
+    candidate("good")
+    collected(recognizer, volunteer, train=5, held=12)
+    nights(recognizer, "1")
+    accepted(recognizer, volunteer, "gold")
+    second = nights(recognizer, "2")
+    assert second.message.startswith("Released coins v2. ")
+    assert "the incumbent" in second.message
+    row = release.pointer(recognizer)
+    assert (row.release.version, row.previous.version) == (2, 1)
+
+
+def test_a_candidate_of_other_classes_is_not_compared_and_says_so(recognizer, volunteer, candidate):
+    candidate("good")
+    collected(recognizer, volunteer, train=5, held=12)
+    old = release.Exported("int8", b"never run", INPUT_SPEC(32), ["copper", "bronze", "gold"], {})
+    release.publish(run=claimed(recognizer, "0"), artifacts=[old], replaces=None, message="")
+    run = nights(recognizer, "1")
+    assert run.state == Run.State.RELEASED
+    assert "Its classes differ from coins v1's (+ silver, − bronze)." in run.message
+    assert "It could not be compared with coins v1 on the same photos." in run.message
+
+
+def test_labels_that_were_left_out_are_named_and_asked_for(recognizer, volunteer, candidate):
+    from collector.models import Label
+
+    Label.objects.create(recognizer=recognizer, slug="tin", name="Tin", position=3)
+    candidate("good")
+    collected(recognizer, volunteer, train=5, held=12)
+    run = nights(recognizer, "1")
+    assert run.message.endswith("Left out for too few training photos: tin (0).")
+    assert [label.slug for label in Challenge.objects.get().labels.all()] == ["tin"]
+
+
+def test_a_rollback_during_the_night_is_not_undone_by_it(recognizer, volunteer, candidate, monkeypatch):
+    candidate("good")
+    collected(recognizer, volunteer, train=5, held=12)
+    nights(recognizer, "1")
+    accepted(recognizer, volunteer, "gold")
+    nights(recognizer, "2")
+    accepted(recognizer, volunteer, "gold")
+    run = claimed(recognizer, "3")
+    during = nightly.judge
+
+    def judge_while_an_operator_rolls_back(**facts):
+        release.rollback(recognizer=recognizer)
+        return during(**facts)
+
+    monkeypatch.setattr(nightly, "judge", judge_while_an_operator_rolls_back)
+    assert process.execute(run.pk, run.fence, lambda held: nightly.night(held, progress=silent)) == process.FAILED
+    run.refresh_from_db()
+    assert run.message.startswith("It failed at “publishing”: stable no longer offers coins v2.")
+    assert release.pointer(recognizer).release.version == 3
+    assert Release.objects.count() == 3
+
+
+# ---- whole nights, with a real network in a real process ---------------------------------------------------------
+TINY = """
+import sys, dataclasses, django
+django.setup()
+from training import nightly, process, recipe
+small = dataclasses.replace(recipe.from_scratch(), image_size=32, top_epochs=int(sys.argv[3]))
+nightly.pick = lambda pretrained: small
+work = lambda run: nightly.night(run, progress=process.write_progress)
+sys.exit(process.execute(int(sys.argv[1]), int(sys.argv[2]), work))
+"""
+
+
+def tiny_night(run: Run, *, epochs: int) -> "subprocess.Popen[str]":
+    """The process of a whole night by the recipe from scratch, only smaller: 32 pixels, `epochs` passes."""
+    command = [sys.executable, "-c", TINY, str(run.pk), str(run.fence), str(epochs)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def ended(run: Run, child: "subprocess.Popen[str]") -> Run:
+    output, _ = child.communicate(timeout=900)
+    run.refresh_from_db()
+    assert run.state in Run.FINISHED, output
+    return run
+
+
+@pytest.mark.training
+@pytest.mark.django_db(transaction=True)
+def test_a_killed_night_is_finished_by_the_next_attempt(recognizer, volunteer):
+    collected(recognizer, volunteer, train=16, held=12)
+    run = claimed(recognizer, "1")
+    with tiny_night(run, epochs=30) as killed:
+        while run.stage != "training":
+            assert killed.poll() is None
+            run.refresh_from_db()
+        killed.kill()
+    assert run.state == Run.State.RUNNING
+    Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - dt.timedelta(seconds=1))  # its lease has passed
+    assert runs.claim(run.pk) == 2
+    run = ended(runs.held(run.pk, 2), tiny_night(runs.held(run.pk, 2), epochs=30))
+
+    assert run.state == Run.State.RELEASED, run.message
+    assert Release.objects.get().run == run
+    assert run.metrics["int8_bytes"] < run.metrics["float_bytes"]
+    assert len(run.metrics["history"]) > 0
+    for artifact in run.artifacts.all():
+        assert hashlib.sha256(store().get(f"blobs/{artifact.sha256}")).hexdigest() == artifact.sha256

@@ -1,0 +1,161 @@
+"""Nights and releases, on screen: what a run did and why, what phones get, and the verbs that change it."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin, TabularInline
+
+from collector.admin import ReadOnly
+from config.errors import Problem
+from training import release
+from training.models import Artifact, Benchmark, Channel, Release, Run, Snapshot
+
+
+def table(caption: str, heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> SafeString:
+    """A data table that a screen reader can walk: caption, column heads, and the first cell of a row as its head."""
+    if not rows:
+        return format_html("<p>{}: none yet.</p>", caption)
+    head = format_html_join("", '<th scope="col">{}</th>', ((text,) for text in heads))
+    body = format_html_join(
+        "",
+        '<tr><th scope="row">{}</th>{}</tr>',
+        ((row[0], format_html_join("", "<td>{}</td>", ((cell,) for cell in row[1:]))) for row in rows),
+    )
+    return format_html("<table><caption>{}</caption><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", caption, head, body)
+
+
+def percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
+
+
+@admin.register(Snapshot)
+class SnapshotAdmin(ReadOnly, ModelAdmin):
+    list_display = ["digest", "recognizer", "photos", "taken_at"]
+    list_filter = ["recognizer"]
+    fields = ["recognizer", "digest", "photos", "taken_at", "count_table"]
+    readonly_fields = fields
+
+    @admin.display(description="photos per label")
+    def count_table(self, snapshot: Snapshot) -> str:
+        labels = sorted({label for counts in snapshot.counts.values() for label in counts})
+        rows = [(label, *(counts.get(label, 0) for counts in snapshot.counts.values())) for label in labels]
+        return table("Photos per label and split", ("label", *snapshot.counts), rows)
+
+
+class ArtifactInline(ReadOnly, TabularInline):
+    model = Artifact
+    extra = 0
+    fields = ["format", "bytes", "sha256"]
+    readonly_fields = fields
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnly, ModelAdmin):
+    list_display = ["slot", "recognizer", "state", "stage", "accuracy", "message", "finished_at"]
+    list_filter = ["recognizer", "state"]
+    list_select_related = ["recognizer"]
+    inlines = [ArtifactInline]
+    fields = [
+        *["recognizer", "slot", "state", "stage", "message", "verdict_table", "summary_table", "label_table", "seconds_table"],
+        *["snapshot", "recipe", "fence", "lease_until", "queued_at", "started_at", "finished_at"],
+    ]
+    readonly_fields = fields
+
+    @admin.display(description="int8 accuracy")
+    def accuracy(self, run: Run) -> str:
+        return percent((run.metrics.get("int8") or {}).get("accuracy"))
+
+    @admin.display(description="verdict")
+    def verdict_table(self, run: Run) -> str:
+        rows = [
+            (check["name"], "passed" if check["passed"] else "refused", check["value"], check["limit"], check["sentence"])
+            for check in run.verdict.get("checks", [])
+        ]
+        return table("The gate's checks", ("check", "verdict", "measured", "limit", "what it means"), rows)
+
+    @admin.display(description="models")
+    def summary_table(self, run: Run) -> str:
+        reports = [(name, run.metrics[name]) for name in ("float", "int8", "incumbent") if run.metrics.get(name)]
+        rows = [
+            (name, percent(report["accuracy"]), " – ".join(percent(end) for end in report["interval"]), report["n"])
+            for name, report in reports
+        ]
+        return table("On the held-out photos", ("model", "accuracy", "95 % interval", "photos"), rows)
+
+    @admin.display(description="labels")
+    def label_table(self, run: Run) -> str:
+        int8, incumbent = run.metrics.get("int8") or {}, run.metrics.get("incumbent") or {}
+        before = incumbent.get("per_label", {})
+        rows = [
+            (label, percent(line["recall"]), percent(before.get(label, {}).get("recall")), line["n"])
+            for label, line in int8.get("per_label", {}).items()
+        ]
+        rows.sort(key=lambda row: (int8["per_label"][row[0]]["recall"] or 0, row[0]))
+        return table("Recall per label, weakest first", ("label", "int8", "incumbent", "photos"), rows)
+
+    @admin.display(description="time")
+    def seconds_table(self, run: Run) -> str:
+        seconds = run.metrics.get("seconds", {})  # PostgreSQL keeps no order of keys: the longest stage first
+        rows = sorted(seconds.items(), key=lambda item: -item[1])
+        return table("Seconds per stage, longest first", ("stage", "seconds"), rows)
+
+
+@admin.register(Release)
+class ReleaseAdmin(ReadOnly, ModelAdmin):
+    list_display = ["__str__", "state", "run", "rolls_back_to", "published_at"]
+    list_filter = ["recognizer", "state"]
+    list_select_related = ["recognizer", "run__recognizer", "rolls_back_to__recognizer"]
+    actions = ["withdraw"]
+
+    def has_withdraw_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("training.change_release")
+
+    @admin.action(description="Withdraw: never offer it again, roll back where it is offered", permissions=["withdraw"])
+    def withdraw(self, request: HttpRequest, queryset: QuerySet[Release]) -> None:
+        for row in queryset.select_related("recognizer"):
+            replacement = release.withdraw(release=row)
+            after = f"phones now get {replacement}" if replacement else "no channel was moved"
+            self.message_user(request, f"{row} is withdrawn; {after}.", messages.SUCCESS)
+
+
+@admin.register(Channel)
+class ChannelAdmin(ModelAdmin):
+    """Only the rollout is edited, through the verb; where a channel points is moved by publishing and rolling back."""
+
+    list_display = ["__str__", "rollout", "previous", "changed_at"]
+    list_select_related = ["recognizer", "release__recognizer", "previous__recognizer"]
+    fields = ["recognizer", "name", "release", "previous", "rollout", "changed_at"]
+    readonly_fields = ["recognizer", "name", "release", "previous", "changed_at"]
+    actions = ["roll_back"]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Channel, form: "ModelForm[Channel]", change: bool) -> None:
+        release.ramp(recognizer=obj.recognizer, channel=obj.name, percent=obj.rollout)
+
+    @admin.action(description="Roll back to the release before", permissions=["change"])
+    def roll_back(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:
+        for row in queryset.select_related("recognizer"):
+            try:
+                back = release.rollback(recognizer=row.recognizer, channel=row.name)
+            except Problem as problem:
+                self.message_user(request, problem.detail, messages.ERROR)
+            else:
+                old = back.rolls_back_to
+                self.message_user(request, f"{row.name} now offers {back}: the files of {old}.", messages.SUCCESS)
+
+
+@admin.register(Benchmark)
+class BenchmarkAdmin(ReadOnly, ModelAdmin):
+    list_display = ["recognizer", "version", "device_model", "latency_ms", "memory_mb", "canary_accuracy", "reported_at"]
+    list_filter = ["recognizer", "version"]
+    list_select_related = ["recognizer"]

@@ -1,0 +1,158 @@
+"""What phones ask of RELEASE: the manifest, the keys that sign it, the files it names; and what they report back."""
+
+import hashlib
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.utils.cache import get_conditional_response
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from collector import limits
+from collector.api import problems
+from collector.errors import UnknownRecognizer
+from collector.models import Recognizer
+from training import benchmarks, blobs, keys, manifest, release
+from training.errors import NothingReleased, RangeNotSatisfiable
+from training.serializers import BenchmarkSerializer, KeySetSerializer
+
+DEVICE_LENGTH = 64  # characters, as in Benchmark.device
+IMMUTABLE = "public, max-age=31536000, immutable"  # a blob is named by its digest: a year, the most that is customary
+_IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="ETag of the last answer")
+
+
+class _AnyAccept(BaseContentNegotiation):
+    """These answers have one form each, whatever Accept says: a phone asks for application/jose and also reads problems."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return next(iter(parsers), None)
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class _Public(APIView):
+    authentication_classes = ()
+    permission_classes = [AllowAny]
+    content_negotiation_class = _AnyAccept
+
+
+class Manifest(_Public):
+    @extend_schema(
+        operation_id="get_manifest",
+        parameters=[
+            OpenApiParameter("channel", str, description=f"default: {release.STABLE}"),
+            OpenApiParameter("device", str, description="a random id; without it, only full rollouts are offered"),
+            _IF_NONE_MATCH,
+        ],
+        responses={
+            (200, "application/jose"): OpenApiTypes.STR,
+            304: OpenApiResponse(description="as before"),
+            **problems(404),
+        },
+    )
+    def get(self, request: Request, slug: str) -> HttpResponse:
+        """What should this phone run? A compact JWS; its `kid` is in /.well-known/photorally-keys.json."""
+        recognizer = _recognizer(slug)
+        name = request.query_params.get("channel") or release.STABLE
+        device = request.query_params.get("device", "")[:DEVICE_LENGTH]
+        row = release.pointer(recognizer, name)
+        if row is None:
+            raise NothingReleased(f"{recognizer.name} has released nothing on {name} yet.", recognizer=slug, channel=name)
+        token = manifest.sign(row, release.offered(row, device)).encode()
+        etag = f'"{hashlib.sha256(token).hexdigest()}"'
+        headers = {"ETag": etag, "Cache-Control": f"public, max-age={settings.MANIFEST_CACHE_S}"}
+        whole = HttpResponse(token, content_type="application/jose", headers=headers)
+        return _conditional(request, etag, whole)
+
+
+class Keys(_Public):
+    @extend_schema(operation_id="get_keys", responses=KeySetSerializer)
+    def get(self, request: Request) -> Response:
+        """The public keys of this installation's manifests."""
+        headers = {"Cache-Control": f"public, max-age={settings.MANIFEST_CACHE_S}"}
+        return Response(keys.public_jwks(), headers=headers)
+
+
+class Blob(_Public):
+    @extend_schema(
+        operation_id="get_blob",
+        parameters=[
+            OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="one range, e.g. bytes=1000-"),
+            OpenApiParameter("If-Range", str, OpenApiParameter.HEADER, description="the ETag that the range belongs to"),
+            _IF_NONE_MATCH,
+        ],
+        responses={
+            (200, "application/octet-stream"): OpenApiTypes.BINARY,
+            (206, "application/octet-stream"): OpenApiTypes.BINARY,
+            304: OpenApiResponse(description="as before"),
+            **problems(404, 416, 503),
+        },
+    )
+    def get(self, request: Request, sha256: str) -> HttpResponse:
+        """A released file, named by the SHA-256 of its bytes."""
+        length, etag = blobs.released_bytes(sha256), f'"{sha256}"'
+        headers = {
+            "ETag": etag,
+            "Cache-Control": IMMUTABLE,
+            "Accept-Ranges": "bytes",
+            "X-Content-Type-Options": "nosniff",
+        }
+        unchanged = _conditional(request, etag, HttpResponse(headers=headers))
+        if unchanged.status_code != 200:
+            return unchanged
+        asked = request.headers.get("Range", "") if request.method == "GET" else ""  # RFC 9110: Range is GET's alone
+        try:
+            part = blobs.wanted(asked, request.headers.get("If-Range", ""), etag=etag, length=length)
+        except RangeNotSatisfiable as problem:
+            answer = Response(problem.body(), status=416, content_type="application/problem+json")
+            answer["Content-Range"] = f"bytes */{length}"
+            return answer
+        start, stop = part or (0, length)
+        headers["Content-Length"] = str(stop - start)
+        if part:
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{length}"
+        content = b"" if request.method == "HEAD" else blobs.read(sha256, start, stop)
+        return HttpResponse(content, status=206 if part else 200, content_type="application/octet-stream", headers=headers)
+
+
+class Benchmarks(APIView):
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        operation_id="report_benchmark",
+        request=BenchmarkSerializer,
+        responses={200: BenchmarkSerializer, 201: BenchmarkSerializer, **problems(400, 401, 404, 422, 429)},
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """What a device measured of a released file. The same device and file again replaces the report and answers 200."""
+        recognizer = _recognizer(slug)
+        asked = BenchmarkSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        limits.spend(f"benchmarks:{_hashed(request.META['REMOTE_ADDR'])}", settings.BENCHMARKS_PER_DAY)
+        row, first = benchmarks.report(recognizer=recognizer, **asked.validated_data)
+        return Response(BenchmarkSerializer(row).data, status=201 if first else 200)
+
+
+def _recognizer(slug: str) -> Recognizer:
+    recognizer = Recognizer.objects.filter(slug=slug).first()
+    if recognizer is None:
+        raise UnknownRecognizer("GET /api/v1/recognizers lists them.", recognizer=slug)
+    return recognizer
+
+
+def _conditional(request: Request, etag: str, response: HttpResponse) -> HttpResponse:
+    """The response, or 304 (412 for If-Match) where the request's conditions say so."""
+    answer = get_conditional_response(request._request, etag=etag, response=response)
+    assert isinstance(answer, HttpResponse)
+    return answer
+
+
+def _hashed(address: str) -> str:
+    return hashlib.sha256(address.encode()).hexdigest()[:32]

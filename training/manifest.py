@@ -1,0 +1,87 @@
+"""RELEASE → PHONE: the signed answer to "what should this phone run?", a compact JWS (RFC 7515, Ed25519 of RFC 9864)."""
+
+import json
+import time
+from typing import Any
+
+from django.conf import settings
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+from collector.models import Label
+from training.errors import ManifestRefused
+from training.keys import signing_key
+from training.models import Channel, Release
+from training.release import KIND
+
+ALGORITHM = "Ed25519"
+TYPE = "photorally-manifest+jwt"  # a token of another purpose, signed by the same key, is no manifest
+
+
+def sign(row: Channel, release: Release, *, now: float | None = None) -> str:
+    """The manifest that offers `release` on the channel. Within MANIFEST_PERIOD_S the same offer is the same bytes:
+    the time is floored and Ed25519 signs deterministically. `now`: Unix seconds, the present if None.
+    """
+    key = signing_key()
+    header = {"alg": ALGORITHM, "typ": TYPE, "kid": key.thumbprint()}
+    content = json.dumps(payload(row, release, now=time.time() if now is None else now), sort_keys=True, separators=(",", ":"))
+    return jws.serialize_compact(header, content.encode(), key, algorithms=[ALGORITHM])
+
+
+def payload(row: Channel, release: Release, *, now: float) -> dict[str, Any]:
+    """What is signed. Times are Unix seconds; a phone refuses a manifest after `expires_at` or with a lower `version`."""
+    issued = int(now) // settings.MANIFEST_PERIOD_S * settings.MANIFEST_PERIOD_S
+    artifacts = list(release.artifacts.order_by("format"))
+    slugs = artifacts[0].labels if artifacts else []
+    names = dict(Label.objects.filter(recognizer=row.recognizer_id).values_list("slug", "name"))
+    return {
+        "recognizer": row.recognizer.slug,
+        "channel": row.name,
+        "version": release.version,
+        "issued_at": issued,
+        "expires_at": issued + settings.MANIFEST_VALID_S,
+        "minimum_app": release.minimum_app,
+        "rollout": row.rollout,
+        "labels": [{"slug": slug, "name": names.get(slug, slug)} for slug in slugs],
+        "artifacts": [
+            {
+                "format": artifact.format,
+                "sha256": artifact.sha256,
+                "bytes": artifact.bytes,
+                "url": f"{settings.SITE_URL}/{KIND}/{artifact.sha256}",
+                "input": artifact.input_spec,
+            }
+            for artifact in artifacts
+        ],
+    }
+
+
+def verify(token: str, jwks: dict[str, Any], *, now: float, lowest_version: int) -> dict[str, Any]:
+    """The payload of a manifest that may be trusted, by the rules a phone follows. Raises ManifestRefused, whose fact
+    `reason` is one of: malformed, unknown-key, bad-signature, expired, lower-version.
+    """
+    keys = {key["kid"]: key for key in _usable(jwks)}
+    try:
+        header = jws.extract_compact(token.encode()).headers()
+    except (JoseError, ValueError) as error:
+        raise ManifestRefused("It is no compact JWS.", reason="malformed") from error
+    if header.get("alg") != ALGORITHM or header.get("typ") != TYPE:
+        raise ManifestRefused(f"Its alg and typ must be {ALGORITHM} and {TYPE}.", reason="malformed")
+    if header.get("kid") not in keys:
+        raise ManifestRefused("It is signed by a key that is not published.", reason="unknown-key")
+    try:
+        signed = jws.deserialize_compact(token, OKPKey.import_key(keys[header["kid"]]), algorithms=[ALGORITHM])
+        content: dict[str, Any] = json.loads(signed.payload)
+    except (JoseError, ValueError) as error:
+        raise ManifestRefused("Its signature does not fit its content.", reason="bad-signature") from error
+    if now >= content["expires_at"]:
+        raise ManifestRefused("It has expired.", reason="expired", expires_at=content["expires_at"])
+    if content["version"] < lowest_version:
+        raise ManifestRefused("It offers a lower version.", reason="lower-version", version=content["version"])
+    return content
+
+
+def _usable(jwks: dict[str, Any]) -> list[dict[str, Any]]:
+    """The usable keys of a set: public Ed25519 keys with a `kid`."""
+    return [key for key in jwks.get("keys", []) if key.get("crv") == ALGORITHM and key.get("kid") and "d" not in key]

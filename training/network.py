@@ -1,0 +1,101 @@
+"""FINE-TUNE, the network: MobileNetV2 with its scaling inside the graph, cut at a layer into a frozen part and a top.
+
+Keras is imported inside the functions: `find_backbone` is asked by processes that must not load TensorFlow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from training.backbone import Backbone, find_backbone, is_keras3
+from training.errors import ForeignWeights
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["Backbone", "assemble", "build_backbone", "find_backbone", "head", "scaling", "top_of"]
+
+
+def build_backbone(backbone: Backbone, size: int, *, alpha: float, bn_momentum: float) -> keras.Model:
+    """RGB −1…1 float32 [n, size, size, 3] → feature map float32 [n, size/32, size/32, d]; weights loaded if there are any."""
+    import keras
+
+    network = keras.applications.MobileNetV2(
+        input_shape=(size, size, 3), alpha=alpha, include_top=False, weights=None, name="backbone"
+    )
+    if backbone.weights:
+        with _named_for_keras(Path(backbone.weights)) as path:
+            try:
+                network.load_weights(path)
+            except (ValueError, KeyError) as error:
+                raise ForeignWeights(
+                    f"{backbone.weights!r} does not fit MobileNetV2 of width {alpha} ({error}). "
+                    "Set BACKBONE_WEIGHTS to another file, to imagenet or to none.",
+                    path=backbone.weights,
+                ) from error
+    else:
+        for layer in network.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = bn_momentum
+    return network
+
+
+@contextlib.contextmanager
+def _named_for_keras(weights: Path) -> Iterator[str]:
+    """The file under the ending by which Keras chooses its reader: it looks at the name, not at what is inside."""
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder, "backbone.weights.h5" if is_keras3(weights) else "backbone.h5")
+        link.symlink_to(weights.resolve())
+        yield str(link)
+
+
+def top_of(network: keras.Model, boundary: str) -> keras.Model:
+    """The part behind layer `boundary`, sharing its layers: activations [n, h, w, c] → pooled features [n, d].
+
+    Call it with `training=False` to keep the batch statistics; gamma and beta learn all the same.
+    """
+    import keras
+
+    edge = network.get_layer(boundary).output
+    activations = keras.Input(edge.shape[1:], name="activations")
+    rest = keras.Model(edge, network.output)
+    features = keras.layers.GlobalAveragePooling2D(name="features")(rest(activations))
+    return keras.Model(activations, features, name="top")
+
+
+def head(features: int, classes: int, *, dropout: float, seed: int) -> keras.Sequential:
+    """Pooled features [n, features] → logits [n, classes]."""
+    import keras
+
+    return keras.Sequential(
+        [
+            keras.Input((features,)),
+            keras.layers.Dropout(dropout, seed=seed),
+            keras.layers.Dense(classes, kernel_initializer=keras.initializers.GlorotUniform(seed=seed), name="logits"),
+        ],
+        name="head",
+    )
+
+
+def scaling() -> keras.layers.Rescaling:
+    """0…255 → −1…1, a layer of the exported graph: an app feeds plain pixels."""
+    import keras
+
+    return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scaling")
+
+
+def assemble(network: keras.Model, classifier: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """(model, embedder), both from pixels 0…255 float32 [n, s, s, 3]: softmax [n, classes] and pooled features [n, d].
+
+    Both share the given layers. For inference only: called with `training=True`, Keras would hand that down to every layer.
+    """
+    import keras
+
+    pixels = keras.Input(network.input_shape[1:], name="pixels")
+    features = keras.layers.GlobalAveragePooling2D(name="features")(network(scaling()(pixels)))
+    probabilities = keras.layers.Softmax(name="probabilities")(classifier(features))
+    return keras.Model(pixels, probabilities, name="photorally"), keras.Model(pixels, features, name="embedder")

@@ -1,0 +1,39 @@
+"""The JSON shapes of RELEASE → PHONE: what devices report is checked here, what they get is described here for OpenAPI."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from training.models import Benchmark
+
+
+class KeySetSerializer(serializers.Serializer[Any]):
+    """RFC 7517 JWK set."""
+
+    keys = serializers.ListField(child=serializers.DictField(), help_text="public Ed25519 keys, each with `kid`")
+
+
+class BenchmarkSerializer(serializers.ModelSerializer[Benchmark]):
+    artifact_sha256 = serializers.RegexField(r"^[0-9a-f]{64}$", help_text="the file that was measured, as in the manifest")
+    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, help_text="the release it came with")
+    device = serializers.CharField(max_length=64, help_text="a random id of the device's own making")
+    latency_ms = serializers.FloatField(min_value=0.001, max_value=600_000, help_text="median of one inference")
+    memory_mb = serializers.FloatField(required=False, allow_null=True, min_value=0, max_value=1_000_000)
+    canary_accuracy = serializers.FloatField(
+        required=False, allow_null=True, min_value=0, max_value=1, help_text="share of canary photos that were right"
+    )
+
+    class Meta:
+        model = Benchmark
+        fields = [
+            "artifact_sha256",
+            "version",
+            "device",
+            "device_model",
+            "latency_ms",
+            "memory_mb",
+            "canary_accuracy",
+            "reported_at",
+        ]
+        read_only_fields = ["reported_at"]
+        validators: list[Any] = []  # the same device again is an update, not an error
