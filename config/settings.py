@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import dj_database_url
 import structlog
+from django.templatetags.static import static
 
 from config import env
 from config.secrets import read_or_make
@@ -205,7 +206,12 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {},
 }
-UNFOLD = {"SITE_TITLE": "Photorally", "SITE_HEADER": "Photorally", "SHOW_VIEW_ON_SITE": False}
+UNFOLD = {
+    "SITE_TITLE": "Photorally",
+    "SITE_HEADER": "Photorally",
+    "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda request: static("admin.css")],
+}
 
 structlog.configure(
     processors=[

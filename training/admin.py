@@ -26,7 +26,9 @@ def table(caption: str, heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> 
         '<tr><th scope="row">{}</th>{}</tr>',
         ((row[0], format_html_join("", "<td>{}</td>", ((cell,) for cell in row[1:]))) for row in rows),
     )
-    return format_html("<table><caption>{}</caption><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", caption, head, body)
+    return format_html(
+        '<table class="data"><caption>{}</caption><thead><tr>{}</tr></thead><tbody>{}</tbody></table>', caption, head, body
+    )
 
 
 def percent(share: float | None) -> str:
