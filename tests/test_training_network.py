@@ -177,17 +177,17 @@ def test_both_weight_formats_load_whatever_the_file_is_called(tmp_path: Path):
 def test_the_frozen_part_and_the_top_together_are_the_whole_network_and_scratch_has_quick_statistics():
     import keras
 
-    from training.frozen import FrozenNetwork
-    from training.network import assemble, build_backbone, head, top_of
+    from training.inference import FixedNetwork
+    from training.network import assemble, build_backbone, head, seen_by, top_of
 
     network = build_backbone(find_backbone("none", decision_s=1), 64, alpha=0.35, bn_momentum=0.9)
     norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert {layer.momentum for layer in norms} == {0.9}
     images = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3)).astype(np.float32)
     model, embedder = assemble(network, head(1280, 4, dropout=0.5, seed=1))
-    frozen = FrozenNetwork(network, "block_12_add")
-    activations, features = np.empty((3, *frozen.activations), np.float32), np.empty((3, frozen.features), np.float32)
-    frozen.see(images, activations, features)
+    seen = FixedNetwork(seen_by(network, "block_12_add"))
+    activations, features = np.empty((3, 4, 4, 32), np.float32), np.empty((3, 1280), np.float32)
+    seen.run(images, features, activations)
     np.testing.assert_allclose(features, embedder(images), rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(top_of(network, "block_12_add")(activations), embedder(images), rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(np.sum(model(images), axis=1), 1, atol=1e-5)

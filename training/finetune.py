@@ -4,7 +4,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from training.augment import random_views
-from training.frozen import FrozenNetwork
 from training.images import Examples, Progress
-from training.network import Backbone, assemble, build_backbone, head, scaling, top_of
+from training.inference import FixedNetwork
+from training.network import Backbone, assemble, build_backbone, head, scaling, seen_by, top_of
 from training.optimise import Batch, Phase
 from training.recipe import Recipe
 
@@ -53,7 +53,14 @@ def finetune(
     phases = _head_then_top if backbone.pretrained else _from_scratch
     history, seconds = phases(recipe, network, classifier, train, validation, progress)
     model, embedder = assemble(network, classifier)
-    return Candidate(model, history, seconds, embed=lambda images: _in_chunks(embedder, images))
+    return Candidate(model, history, seconds, embed=partial(_embedded, embedder))
+
+
+def _embedded(embedder: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Pooled features float32 [n, d] of uint8 [n, s, s, 3]."""
+    features = np.empty((len(images), embedder.output_shape[-1]), np.float32)
+    FixedNetwork(embedder).run(images, features)
+    return features
 
 
 # ---- with a pretrained backbone ----------------------------------------------------------------------------------
@@ -66,11 +73,11 @@ def _head_then_top(
     progress: Progress,
 ) -> tuple[dict[str, Any], dict[str, float]]:
     started = time.monotonic()
-    frozen, top = FrozenNetwork(network, recipe.boundary), top_of(network, recipe.boundary)
-    cache, features = _cached_views(recipe, frozen, train, progress)
-    held, held_features = _cached_views(replace(recipe, views=1), frozen, validation, progress)
+    top = top_of(network, recipe.boundary)
+    cache, features = _seen(recipe, recipe.views, network, train, progress)
+    held, held_features = _seen(recipe, 1, network, validation, progress)
     cached = time.monotonic()
-    features = features.reshape(-1, frozen.features)
+    features = features.reshape(-1, features.shape[-1])
     truth = np.tile(train.truth, recipe.views)
     rng = np.random.default_rng(recipe.seed)
 
@@ -104,24 +111,25 @@ def _head_then_top(
     return history, {"views": cached - started, "head": head_done - cached, "top": done - head_done}
 
 
-def _cached_views(
-    recipe: Recipe, frozen: FrozenNetwork, examples: Examples, progress: Progress
+def _seen(
+    recipe: Recipe, views: int, network: keras.Model, examples: Examples, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
     """(activations float16 [views, n, h, w, c], features float32 [views, n, d]): view 0 is the photo itself, the others random.
 
     float16 halves the cache; activations after a linear bottleneck stay within ±100, where it is good to three digits.
     """
-    count = len(examples)
-    activations = _room((recipe.views, count, *frozen.activations), recipe.cache_bytes)
-    features = np.empty((recipe.views, count, frozen.features), np.float32)
-    rng = np.random.default_rng(recipe.seed)
-    for view in range(recipe.views):
+    seen, count = seen_by(network, recipe.boundary), len(examples)
+    edge, pooled = seen.output_shape
+    activations = _room((views, count, *edge[1:]), recipe.cache_bytes)
+    features = np.empty((views, count, *pooled[1:]), np.float32)
+    fixed, rng = FixedNetwork(seen), np.random.default_rng(recipe.seed)
+    for view in range(views):
         for start in range(0, count, CHUNK):
             rows = slice(start, start + CHUNK)
             images = examples.images[rows]
-            pixels = random_views(images, recipe.augmentation, rng) if view else images.astype(np.float32)
-            frozen.see(pixels, activations[view, rows], features[view, rows])
-            progress("looking at photos", view * count + start + len(images), recipe.views * count)
+            pixels = random_views(images, recipe.augmentation, rng) if view else images
+            fixed.run(pixels, activations[view, rows], features[view, rows])
+            progress("looking at photos", view * count + start + len(images), views * count)
     return activations, features
 
 

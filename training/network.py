@@ -17,7 +17,7 @@ from training.errors import ForeignWeights
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Backbone", "assemble", "build_backbone", "find_backbone", "head", "scaling", "top_of"]
+__all__ = ["Backbone", "assemble", "build_backbone", "find_backbone", "head", "scaling", "seen_by", "top_of"]
 
 
 def build_backbone(backbone: Backbone, size: int, *, alpha: float, bn_momentum: float) -> keras.Model:
@@ -51,6 +51,16 @@ def _named_for_keras(weights: Path) -> Iterator[str]:
         link = Path(folder, "backbone.weights.h5" if is_keras3(weights) else "backbone.h5")
         link.symlink_to(weights.resolve())
         yield str(link)
+
+
+def seen_by(network: keras.Model, boundary: str) -> keras.Model:
+    """Pixels 0…255 [n, s, s, 3] → [activations of layer `boundary` [n, h, w, c], pooled features [n, d]]."""
+    import keras
+
+    pixels = keras.Input(network.input_shape[1:], name="pixels")
+    cut = keras.Model(network.inputs, [network.get_layer(boundary).output, network.output])
+    activations, last = cut(scaling()(pixels))
+    return keras.Model(pixels, [activations, keras.layers.GlobalAveragePooling2D()(last)], name="seen")
 
 
 def top_of(network: keras.Model, boundary: str) -> keras.Model:
