@@ -1,0 +1,169 @@
+"""PHONE: the model that a phone runs, and how a newer one takes its place: whole and verified, or not at all."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from clients import refusals
+from clients.calls import BROKEN, Http, TryLater, text_of
+from clients.manifest import Offer, judge, open_signed
+
+CHUNK = 64 * 2**10  # bytes between two looks at the length
+DOWNLOAD_ATTEMPTS = 5  # connections one file may take; each resumes where the last one broke
+
+
+class ModelFolder:
+    """One recognizer's model on this phone: `manifest.json` (what was verified) and `<sha256>.tflite`.
+
+    The key set is pinned at first use, in `keys.json`: whoever takes over the server later cannot bring keys of their own.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        http: Http,
+        *,
+        recognizer: str,
+        channel: str,
+        device: str,
+        app: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.folder = folder
+        self.http = http
+        self.recognizer, self.channel, self.device, self.app = recognizer, channel, device, app
+        self.clock = clock
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def current(self) -> Offer | None:
+        """What this phone runs; None before the first download."""
+        kept = self._kept()
+        return Offer.of(kept["payload"]) if kept else None
+
+    def file(self) -> Path:
+        """The model's file, its bytes checked anew: storage decays too. Raises LookupError, WrongDigest."""
+        offer = self.current
+        if offer is None:
+            raise LookupError(f"This phone has no {self.recognizer} model yet: update first.")
+        path = self._path(offer)
+        if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != offer.sha256:
+            path.unlink(missing_ok=True)
+            self._manifest.unlink(missing_ok=True)  # so that the next update downloads again
+            raise refusals.WrongDigest("The stored model is damaged. It was removed: update again.")
+        return path
+
+    def update(self) -> bool:
+        """Follow the channel; True if another file came in. Whatever goes wrong, the present model stays.
+
+        Raises a Refused (the offer is not to be trusted or not for us), ServerRefused or TryLater.
+        """
+        kept = self._kept()
+        query = urlencode({"channel": self.channel, "device": self.device})
+        known = {"If-None-Match": kept["etag"]} if kept else {}
+        path = f"api/v1/recognizers/{self.recognizer}/manifest?{query}"
+        with self.http.call("GET", path, headers=known, stream=True, authorized=False) as response:
+            if response.status_code == 304 and kept:
+                token, etag = str(kept["token"]), str(kept["etag"])  # judged again: it may have expired meanwhile
+            else:
+                token, etag = text_of(response).strip(), response.headers.get("ETag", "")
+        payload = open_signed(token, self.keys())
+        offer, have = Offer.of(payload), self.current
+        judge(offer, recognizer=self.recognizer, channel=self.channel, app=self.app, now=self.clock(), have=have)
+        fresh = not self._path(offer).exists()
+        if fresh:
+            self._download(offer)
+        self._write(self._manifest, json.dumps({"etag": etag, "token": token, "payload": payload}))
+        for other in self.folder.glob("*.tflite*"):
+            if other != self._path(offer):
+                other.unlink()
+        return fresh
+
+    def keys(self) -> dict[str, Any]:
+        """The pinned key set; fetched once."""
+        pinned = self.folder / "keys.json"
+        if not pinned.exists():
+            with self.http.call("GET", ".well-known/photorally-keys.json", stream=True, authorized=False) as response:
+                text = text_of(response)
+            try:
+                usable = bool(json.loads(text)["keys"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise refusals.Malformed("The server's key set cannot be read.") from error
+            if not usable:
+                raise refusals.Malformed("The server publishes no keys.")
+            self._write(pinned, text)
+        keys: dict[str, Any] = json.loads(pinned.read_text())
+        return keys
+
+    # ---- the file --------------------------------------------------------------------------------------------
+    def _download(self, offer: Offer) -> None:
+        """Fetch to `.part`, resuming what a broken connection left, verify, rename.
+
+        Raises WrongLength, WrongDigest, TryLater.
+        """
+        part = self._path(offer).with_suffix(".part")
+        for attempt in range(1, DOWNLOAD_ATTEMPTS + 1):
+            with suppress(*BROKEN):  # what came so far stays in `.part`
+                self._fetch_rest(offer, part)
+            if part.exists() and part.stat().st_size == offer.bytes:
+                break
+            self.http.pause(attempt)
+        else:
+            raise TryLater(f"The download broke {DOWNLOAD_ATTEMPTS} times; it goes on from there next time.")
+        if hashlib.sha256(part.read_bytes()).hexdigest() != offer.sha256:
+            part.unlink()
+            raise refusals.WrongDigest(f"Version {offer.version}'s file does not have the manifest's SHA-256.")
+        part.rename(self._path(offer))
+
+    def _fetch_rest(self, offer: Offer, part: Path) -> None:
+        """One connection: append to `part` what is missing, never more than the manifest's length."""
+        there = part.stat().st_size if part.exists() else 0
+        if there > offer.bytes:
+            part.unlink()
+            there = 0
+        if there == offer.bytes:
+            return
+        headers = {"Accept-Encoding": "identity"}  # lengths and ranges are those of the file
+        if there:
+            headers["Range"] = f"bytes={there}-"
+        with self.http.call("GET", offer.url, headers=headers, stream=True, authorized=False) as response:
+            resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {there}-")
+            with part.open("ab" if resumed else "wb") as file:
+                there = there if resumed else 0
+                for chunk in response.iter_content(CHUNK):
+                    there += len(chunk)
+                    if there > offer.bytes:
+                        break
+                    file.write(chunk)
+        if there > offer.bytes:
+            part.unlink()
+            raise refusals.WrongLength(f"Version {offer.version}'s file is longer than {offer.bytes} bytes.")
+        if not resumed and there < offer.bytes and response.headers.get("Content-Length") == str(there):
+            part.unlink()  # the answer was whole: this is no broken connection
+            raise refusals.WrongLength(f"Version {offer.version}'s file has {there} bytes, not {offer.bytes}.")
+
+    # ---- what is kept ----------------------------------------------------------------------------------------
+    @property
+    def _manifest(self) -> Path:
+        return self.folder / "manifest.json"
+
+    def _path(self, offer: Offer) -> Path:
+        return self.folder / f"{offer.sha256}.tflite"
+
+    def _kept(self) -> Mapping[str, Any] | None:
+        try:
+            kept: Mapping[str, Any] = json.loads(self._manifest.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return kept
+
+    @staticmethod
+    def _write(path: Path, text: str) -> None:
+        part = path.with_name(path.name + ".part")
+        part.write_text(text)
+        part.rename(path)
