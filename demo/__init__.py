@@ -1,0 +1,1 @@
+"""One day of the whole loop, played: simulated phones over HTTP, real parts behind them."""
