@@ -26,7 +26,8 @@ app.conf.update(
     worker_max_tasks_per_child=500,  # image libraries fragment memory; a fresh child gives it back
     broker_connection_retry_on_startup=True,
     task_publish_retry=False,  # a broker that is away must not hold up a request
-    broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2},  # seconds
+    # Seconds. max_retries: a publisher does not wait for a broker that is away (kombu's default holds a request for 6 s).
+    broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2, "max_retries": 0},
     timezone="UTC",
     beat_schedule={
         "sweep": {

@@ -44,7 +44,7 @@ class Command(BaseCommand):
             handled = work_once(leave.is_set)
         except (OperationalError, InterfaceError) as error:
             # The database is away, e.g. restarting: the rows wait there, and so do we.
-            self.stderr.write(f"The database does not answer, trying again: {error}")
+            self.stderr.write(f"The database cannot be used now, trying again: {error}")
             return 0
         if handled:
             self.stdout.write(f"{handled} rows handled in {time.monotonic() - started:.1f} s.")

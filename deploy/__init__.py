@@ -1,0 +1,1 @@
+"""How it is started, checked and put on a machine."""
