@@ -8,4 +8,5 @@ class CollectorConfig(AppConfig):
     verbose_name = "Photos and moderation"
 
     def ready(self) -> None:
+        import collector.openapi  # noqa: F401  describes the token in the schema
         import config.checks  # noqa: F401  registers the system checks: config itself is no app

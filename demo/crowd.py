@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -36,10 +37,10 @@ class Crowd:
         for phone in self.phones:
             phone.http.session.close()
 
-    def register(self) -> None:
-        """Every phone joins, the first ones with names that rankings can show."""
-        for index, phone in enumerate(self.phones):
-            phone.register(consent=True, handle=NAMES[index] if index < len(NAMES) else None)
+    def register(self, names: Sequence[str] = ()) -> None:
+        """Every phone joins, the first ones with names that rankings can show; names must be new to the server."""
+        for phone, name in zip_longest(self.phones, names[: len(self.phones)]):
+            phone.register(consent=True, handle=name)
 
     def send(self, recognizer: str, hands: Sequence[Sequence[Shot]], sent: Callable[[], object]) -> Counter[str]:
         """Each phone uploads its shots; returns how many the server refused, by the problem's code."""

@@ -23,7 +23,7 @@ from collector import moderation
 from collector.importing import prepare_recognizer
 from collector.models import Photo, Recognizer
 from demo import readers, shots
-from demo.crowd import Crowd
+from demo.crowd import NAMES, Crowd
 from demo.currency import DENOMINATIONS
 from demo.processes import Servers, serving
 from demo.shots import Shot
@@ -118,7 +118,7 @@ def take_photos(day: Day) -> None:
 
 
 def upload(day: Day, crowd: Crowd, servers: Servers) -> None:
-    crowd.register()
+    crowd.register(NAMES)
     with bar(len(day.shots), "sending", "photo") as sending:
         refused = crowd.send(day.recognizer, shots.dealt(day.shots, day.phones), sending.update)
     refused += send_nonsense(day, crowd.phones[0])

@@ -42,7 +42,7 @@ def worker(empty_redis):
     started.send_signal(signal.SIGTERM)
     try:
         said, _ = started.communicate(timeout=20)
-        print(said.decode())  # pytest shows it where a test fails
+        sys.stdout.write(said.decode())  # pytest shows it where a test fails
     finally:
         started.kill()
 

@@ -17,7 +17,7 @@ from collector import moderation
 from collector.models import Photo
 from config.duties import work_once
 from demo import readers
-from demo.crowd import Crowd
+from demo.crowd import NAMES, Crowd
 from demo.shots import Shot, dealt
 from newsletter.models import Delivery, Edition
 from tests.drawing import picture
@@ -81,7 +81,7 @@ def test_a_photo_becomes_a_model_and_a_mail(recognizer, moderator, site, sink, s
     shots = [Shot(labels[index % 3], labels[index % 3], photo_of(labels[index % 3], index)) for index in range(PHONES * EACH)]
     with Crowd(site, PHONES, tmp_path) as crowd:
         # PHONE → INTAKE: over the socket, each photo once; nonsense is refused with a problem.
-        crowd.register()
+        crowd.register(NAMES)
         assert crowd.send("coins", dealt(shots, PHONES), lambda: None) == {}
         assert Photo.objects.filter(state=Photo.State.RECEIVED).count() == len(shots)
         with pytest.raises(ServerRefused) as refused:
