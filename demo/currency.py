@@ -8,16 +8,15 @@ one of four orientations, so that intake has metadata to strip and turning to do
 import io
 import math
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from PIL import ExifTags, Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
-Colour = tuple[int, int, int]
+from demo.grounds import HEIGHT, WIDTH, Colour, any_colour, clutter, ground, random_plane
+
 Point = tuple[float, float]
-WIDTH, HEIGHT = 640, 480  # pixels of the scene, before a quarter turn
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Face:
 
 FACES = {
     "1-talu": Face("1", (184, 112, 66), (92, 44, 18), "ring", True),
-    "2-talu": Face("2", (196, 200, 206), (70, 76, 90), "petals", True, (214, 176, 84)),
+    "2-talu": Face("2", (200, 206, 216), (34, 42, 84), "petals", True, (226, 182, 66)),
     "5-talu": Face("5", (126, 190, 128), (18, 82, 40), "waves", False),
     "10-talu": Face("10", (120, 170, 222), (18, 48, 120), "star", False),
     "20-talu": Face("20", (236, 160, 112), (150, 40, 16), "sun", False),
@@ -45,8 +44,8 @@ DENOMINATIONS: tuple[str, ...] = tuple(FACES)
 
 def draw(denomination: str, rng: random.Random) -> bytes:
     """One photo of `denomination` (one of DENOMINATIONS) as JPEG bytes with EXIF; about 35 ms on one core."""
-    scene = _ground(rng)
-    _clutter(scene, rng)
+    scene = ground(rng)
+    clutter(scene, rng)
     _place(scene, _face(denomination), FACES[denomination].coin, rng)
     scene = _light(scene, rng)
     scene = _camera(scene, rng)
@@ -105,7 +104,7 @@ def _ornament(pen: ImageDraw.ImageDraw, face: Face, *, centre: Point, radius: fl
     elif face.ornament == "petals":
         for petal in range(8):
             ex, ey = _spoke(x, y, 0, radius * 0.8, petal / 8)[1]
-            pen.ellipse((ex - 52, ey - 52, ex + 52, ey + 52), outline=face.ink, width=16)
+            pen.ellipse((ex - 50, ey - 50, ex + 50, ey + 50), fill=face.ink)
     elif face.ornament == "waves":
         for level in (-0.7, -0.35, 0.0, 0.35, 0.7):
             wave = [(x + dx, y + level * radius + 22 * math.sin(dx / 26)) for dx in range(-int(radius), int(radius), 6)]
@@ -133,127 +132,14 @@ def _mix(a: Colour, b: Colour, share: float) -> Colour:
     return red, green, blue
 
 
-# ---- what it lies on ---------------------------------------------------------------------------------------------
-def _colour(rng: random.Random, low: int = 30, high: int = 225) -> Colour:
-    return rng.randint(low, high), rng.randint(low, high), rng.randint(low, high)
-
-
-def _two_tone(level: np.ndarray, rng: random.Random) -> Image.Image:
-    """A plane of 0…1 [h, w] as an image between two random colours."""
-    a, b = np.array(_colour(rng), np.float32), np.array(_colour(rng), np.float32)
-    return Image.fromarray((a + (b - a) * level[..., None]).clip(0, 255).astype(np.uint8))
-
-
-def _plane(rng: random.Random, height: int, width: int) -> np.ndarray:
-    return np.random.default_rng(rng.getrandbits(32)).random((height, width), dtype=np.float32)
-
-
-def _smooth(rng: random.Random, rows: int, columns: int, size: tuple[int, int] = (320, 240)) -> np.ndarray:
-    """Clouds: a coarse random grid, blown up; 0…1."""
-    grid = Image.fromarray((_plane(rng, rows, columns) * 255).astype(np.uint8))
-    return np.asarray(grid.resize(size, Image.Resampling.BICUBIC), np.float32) / 255
-
-
-def _grid() -> tuple[np.ndarray, np.ndarray]:
-    y, x = np.mgrid[0:240, 0:320].astype(np.float32)
-    return x, y
-
-
-def _turned(rng: random.Random) -> np.ndarray:
-    """A coordinate that runs across the ground in a random direction, pixels."""
-    x, y = _grid()
-    angle = rng.uniform(0, math.pi)
-    plane: np.ndarray = x * math.cos(angle) + y * math.sin(angle)
-    return plane
-
-
-def _wood(rng: random.Random) -> np.ndarray:
-    grain = _smooth(rng, rng.randint(30, 70), 3)
-    rings: np.ndarray = 0.6 * grain + 0.4 * (0.5 + 0.5 * np.sin(grain * rng.uniform(15, 40)))
-    return rings if rng.random() < 0.5 else rings.T[:240, :240].repeat(2, axis=1)[:, :320]
-
-
-def _fabric(rng: random.Random) -> np.ndarray:
-    x, y = _grid()
-    pitch = rng.uniform(0.5, 1.6)
-    weave: np.ndarray = 0.5 + 0.25 * np.sin(x * pitch) + 0.25 * np.sin(y * pitch)
-    return 0.6 * weave + 0.4 * _smooth(rng, 4, 5)
-
-
-def _checker(rng: random.Random) -> np.ndarray:
-    side = rng.uniform(14, 60)
-    x, y = _grid()
-    slant = rng.uniform(-0.4, 0.4)
-    squares: np.ndarray = ((x + slant * y) // side + (y - slant * x) // side) % 2
-    return squares
-
-
-def _stripes(rng: random.Random) -> np.ndarray:
-    waves: np.ndarray = 0.5 + 0.5 * np.sin(_turned(rng) / rng.uniform(4, 22))
-    return waves if rng.random() < 0.5 else waves.round()
-
-
-def _noise(rng: random.Random) -> np.ndarray:
-    return 0.5 * _plane(rng, 240, 320) + 0.5 * _smooth(rng, 5, 7)
-
-
-def _gradient(rng: random.Random) -> np.ndarray:
-    ramp = _turned(rng)
-    level: np.ndarray = (ramp - ramp.min()) / (ramp.max() - ramp.min())
-    return level
-
-
-def _clouds(rng: random.Random) -> np.ndarray:
-    coarse, fine = rng.randint(2, 5), rng.randint(8, 30)
-    return 0.7 * _smooth(rng, coarse, coarse + 1) + 0.3 * _smooth(rng, fine, fine + 4)
-
-
-def _print(rng: random.Random) -> np.ndarray:
-    """Lines of words, as on a newspaper."""
-    page = np.ones((240, 320), np.float32)
-    pitch = rng.randint(8, 16)
-    for top in range(pitch // 2, 240 - pitch, pitch):
-        left = rng.randint(0, 20)
-        while left < 310:
-            word = rng.randint(8, 34)
-            page[top : top + pitch // 2, left : left + word] = rng.uniform(0.1, 0.5)
-            left += word + rng.randint(4, 8)
-    return page
-
-
-GROUNDS: tuple[Callable[[random.Random], np.ndarray], ...] = (
-    _wood, _fabric, _checker, _stripes, _noise, _gradient, _clouds, _print,
-)  # fmt: skip
-
-
-def _ground(rng: random.Random) -> Image.Image:
-    plane = rng.choice(GROUNDS)(rng)
-    return _two_tone(plane, rng).resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
-
-
-def _clutter(scene: Image.Image, rng: random.Random) -> None:
-    """Things that are no money: bars, discs and boxes at random places."""
-    pen = ImageDraw.Draw(scene)
-    for _ in range(rng.randint(0, 6)):
-        x, y = rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT)
-        w, h = rng.uniform(20, 190), rng.uniform(20, 190)
-        shape = rng.choice((pen.ellipse, pen.rectangle))
-        shape((x - w, y - h, x, y), fill=_colour(rng), outline=_colour(rng), width=rng.randint(1, 8))
-
-
 # ---- where it lies -----------------------------------------------------------------------------------------------
 def _place(scene: Image.Image, face: Image.Image, coin: bool, rng: random.Random) -> None:
     """Turn, tilt and shift the piece, put a shadow under it and it into the scene, in place."""
     corners = _corners(face.size, coin, rng)
     shadow = Image.new("L", (WIDTH // 4, HEIGHT // 4), 0)
     dx, dy = rng.uniform(-3, 3), rng.uniform(1, 5)
-    outline = [(x / 4 + dx, y / 4 + dy) for x, y in corners]
-    pen = ImageDraw.Draw(shadow)
-    if coin:
-        xs, ys = [p[0] for p in outline], [p[1] for p in outline]
-        pen.ellipse((min(xs), min(ys), max(xs), max(ys)), fill=150)
-    else:
-        pen.polygon(outline, fill=150)
+    outline = [(x / 4 + dx, y / 4 + dy) for x, y in (_rounded(corners) if coin else corners)]
+    ImageDraw.Draw(shadow).polygon(outline, fill=150)
     shadow = shadow.filter(ImageFilter.BoxBlur(rng.uniform(1, 4))).resize((WIDTH, HEIGHT))
     scene.paste((0, 0, 0), mask=shadow)
     worn = _worn(face, rng)
@@ -273,7 +159,7 @@ def _corners(size: tuple[int, int], coin: bool, rng: random.Random) -> list[Poin
 
     At most a fifth of its width leaves the central square, which is all that the network sees.
     """
-    width = rng.uniform(0.36, 0.68) * HEIGHT if coin else rng.uniform(0.52, 0.90) * WIDTH
+    width = rng.uniform(0.44, 0.76) * HEIGHT if coin else rng.uniform(0.52, 0.90) * WIDTH
     height = width * size[1] / size[0]
     angle = math.radians(max(-45.0, min(45.0, rng.gauss(0, 20))))
     tilt_x, tilt_y = rng.uniform(-0.16, 0.16), rng.uniform(-0.16, 0.16)
@@ -286,6 +172,15 @@ def _corners(size: tuple[int, int], coin: bool, rng: random.Random) -> list[Poin
     room_x, room_y = max(8.0, HEIGHT / 2 - half_x * 0.6), max(8.0, HEIGHT / 2 - half_y * 0.9)
     cx, cy = WIDTH / 2 + rng.uniform(-room_x, room_x), HEIGHT / 2 + rng.uniform(-room_y, room_y)
     return [(x + cx, y + cy) for x, y in corners]
+
+
+def _rounded(corners: list[Point]) -> list[Point]:
+    """The ellipse that touches the sides of a (nearly) parallel quadrangle, as a polygon."""
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = corners
+    middle = (ax + bx + cx + dx) / 4, (ay + by + cy + dy) / 4
+    across, down = ((bx - ax) / 2, (by - ay) / 2), ((dx - ax) / 2, (dy - ay) / 2)
+    turns = [(math.cos(2 * math.pi * i / 24), math.sin(2 * math.pi * i / 24)) for i in range(24)]
+    return [(middle[0] + c * across[0] + s * down[0], middle[1] + c * across[1] + s * down[1]) for c, s in turns]
 
 
 def _homography(corners: list[Point], size: tuple[int, int]) -> list[float]:
@@ -301,14 +196,14 @@ def _homography(corners: list[Point], size: tuple[int, int]) -> list[float]:
 def _worn(face: Image.Image, rng: random.Random) -> Image.Image:
     """The same piece after some use: faded, dirty, folded."""
     alpha = face.getchannel("A")
-    image = Image.blend(face.convert("RGB"), Image.new("RGB", face.size, _colour(rng, 90, 200)), rng.uniform(0, 0.18))
+    image = Image.blend(face.convert("RGB"), Image.new("RGB", face.size, any_colour(rng, 90, 200)), rng.uniform(0, 0.18))
     pen = ImageDraw.Draw(image)
     for _ in range(rng.randint(0, 3)):
         x = rng.uniform(0.1, 0.9) * face.width
-        pen.line((x, 0, x + rng.uniform(-40, 40), face.height), fill=_colour(rng, 60, 230), width=rng.randint(1, 3))
+        pen.line((x, 0, x + rng.uniform(-40, 40), face.height), fill=any_colour(rng, 60, 230), width=rng.randint(1, 3))
     for _ in range(rng.randint(0, 4)):
         x, y, r = rng.uniform(0, face.width), rng.uniform(0, face.height), rng.uniform(3, 16)
-        pen.ellipse((x - r, y - r, x + r, y + r), fill=_colour(rng, 40, 120))
+        pen.ellipse((x - r, y - r, x + r, y + r), fill=any_colour(rng, 40, 120))
     image.putalpha(alpha)
     return image
 
@@ -318,11 +213,11 @@ def _light(scene: Image.Image, rng: random.Random) -> Image.Image:
     """Uneven, tinted light: the scene times a smooth map, then exposure."""
     rows, columns = rng.randint(2, 3), rng.randint(2, 4)
     depth = rng.uniform(0.05, 0.5)
-    field = 1 - depth * _plane(rng, rows, columns)
+    field = 1 - depth * random_plane(rng, rows, columns)
     tint = np.array([rng.uniform(0.82, 1.0) for _ in range(3)], np.float32)
     small = Image.fromarray((255 * field[..., None] * tint).astype(np.uint8))
     lit = ImageChops.multiply(scene, small.resize(scene.size, Image.Resampling.BICUBIC))
-    gain = math.exp(rng.uniform(math.log(0.5), math.log(1.45)))
+    gain = math.exp(rng.uniform(math.log(0.55), math.log(1.45)))
     gamma, lift = rng.uniform(0.85, 1.15), rng.uniform(0, 22)
     table = [min(255, round(lift + (255 - lift) * gain * (v / 255) ** gamma)) for v in range(256)]
     lit = lit.point(table * 3)

@@ -147,6 +147,7 @@ def test_a_key_elsewhere_is_never_made_and_its_absence_is_said(settings, tmp_pat
         json.dumps(OKPKey.generate_key("Ed25519").as_dict(private=False)),
         json.dumps(OKPKey.generate_key("X25519").as_dict(private=True)),
     ],
+    ids=["nothing", "no JSON", "a list", "half a key", "a public key", "a key of another curve"],  # keys are random
 )
 def test_a_file_that_is_no_private_ed25519_key_is_refused(settings, tmp_path, content):
     settings.SIGNING_KEY_FILE = tmp_path / "bad.jwk"

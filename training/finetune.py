@@ -114,14 +114,14 @@ def _head_then_top(
 def _seen(
     recipe: Recipe, views: int, network: keras.Model, examples: Examples, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(activations float16 [views, n, h, w, c], features float32 [views, n, d]): view 0 is the photo itself, the others random.
+    """(activations float16 [views, n, h, w, c], features float16 [views, n, d]): view 0 is the photo itself, the others random.
 
-    float16 halves the cache; activations after a linear bottleneck stay within ±100, where it is good to three digits.
+    float16 halves the cache; these values stay within ±100, where it is good to three digits.
     """
     seen, count = seen_by(network, recipe.boundary), len(examples)
     edge, pooled = seen.output_shape
     activations = _room((views, count, *edge[1:]), recipe.cache_bytes)
-    features = np.empty((views, count, *pooled[1:]), np.float32)
+    features = _room((views, count, *pooled[1:]), recipe.cache_bytes)
     fixed, rng = FixedNetwork(seen), np.random.default_rng(recipe.seed)
     for view in range(views):
         for start in range(0, count, CHUNK):
