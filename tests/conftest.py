@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 from django.conf import settings
 
@@ -45,8 +46,16 @@ def _prepare_environment() -> Path:
     return var_dir
 
 
+# A fresh clone must pass or fail alike wherever it is tested: property tests try the same examples every time.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
+
 # Set here and not in pyproject.toml: pytest-django would load the settings before this file is read.
 VAR_DIR = _prepare_environment()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database-only", action="store_true", help="leave out tests that ask no database")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,8 +77,12 @@ def django_db_modify_db_settings() -> None:
     default.setdefault("TEST", {})["NAME"] = default["NAME"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where a server is missing, its tests are skipped, and the report says which and why."""
+    if config.getoption("--database-only"):
+        asked = [item for item in items if item.get_closest_marker("redis") or asks_the_database(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in asked])
+        items[:] = asked
     no_redis = pytest.mark.skip(reason="NOT RUN: no Redis server (make test starts one)")
     no_browser = pytest.mark.skip(reason="NOT RUN: no Chromium at /usr/bin/chromium")
     for item in items:
@@ -77,6 +90,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(no_redis)
         if item.get_closest_marker("browser") and not Path("/usr/bin/chromium").exists():
             item.add_marker(no_browser)
+
+
+def asks_the_database(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    return bool(item.get_closest_marker("django_db")) or bool({"db", "transactional_db", "live_server"} & set(fixtures))
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ def pytest(title: str, arguments: list[str], **environment: str) -> int:
     """One pass over the tests; returns pytest's exit status, where "no test was selected" is a pass."""
     say(f"\n== {title}")
     environment = {**os.environ, **environment}
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *arguments]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "--durations", "8", *arguments]
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
     try:
         status = process.wait()
@@ -171,8 +171,8 @@ def both_passes(arguments: list[str], servers: bool) -> int:
             "TEST_DATABASE_URL": stack.enter_context(postgresql(folder / "postgresql")),
             "TEST_REDIS_URL": stack.enter_context(redis(folder / "redis")),
         }
-        # Networks know no database: they are trained in the first pass, and the whole path in both.
-        selected = ["-m", "not training or whole_path", *arguments]
+        # What asks no database was told by the first pass; networks are trained there too, and the whole path in both.
+        selected = ["--database-only", "-m", "not training or whole_path", *arguments]
         return max(worst, pytest("PostgreSQL and Redis", selected, **urls))
 
 

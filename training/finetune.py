@@ -82,7 +82,7 @@ def _head_then_top(
     rng = np.random.default_rng(recipe.seed)
 
     def head_batches(epoch: int) -> Iterator[Batch]:
-        # As many steps as there are photos to an epoch, drawn from all views: an epoch means the same in both phases.
+        # An epoch has as many steps as in the other phase, drawn from the photos of all views.
         for rows in _shuffled(len(truth), recipe.batch, rng, most=len(train)):
             yield features[rows], truth[rows]
 

@@ -53,7 +53,12 @@ class Recipe:
 
 
 def head_then_top() -> Recipe:
-    """For a backbone with ImageNet weights: a head on its frozen features, then its top blocks, from cached activations."""
+    """For a backbone with ImageNet weights: a head on its frozen features, then its top blocks, from cached activations.
+
+    `BACKBONE_WEIGHTS=<file, width 0.35> manage.py nightly --recognizer groceries`
+    Expect, with 1,848 training photos of 81 labels (Grocery Store Dataset) and 396 held out, split by file: 93 % of the validation
+    photos with the head alone, 95 to 97 % with the top blocks; held out 95.5 % float32, 94.2 % int8. 300 CPU seconds, 1.7 GB.
+    """
     return Recipe(
         name="head, then top blocks",
         image_size=224,
@@ -78,7 +83,12 @@ def head_then_top() -> Recipe:
 
 
 def from_scratch() -> Recipe:
-    """Where no weights can be had: the whole small network from random weights, on small input."""
+    """Where no weights can be had: the whole small network from random weights, on small input.
+
+    `BACKBONE_WEIGHTS=none make demo`
+    Expect, with 480 training photos of 6 labels (`demo.currency`): 95 to 99 % of 180 fresh ones, int8 like float32. 170 CPU
+    seconds, 1.2 GB.
+    """
     return Recipe(
         name="from scratch",
         image_size=96,
