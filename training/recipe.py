@@ -56,8 +56,9 @@ def head_then_top() -> Recipe:
     """For a backbone with ImageNet weights: a head on its frozen features, then its top blocks, from cached activations.
 
     `BACKBONE_WEIGHTS=<file, width 0.35> manage.py nightly --recognizer groceries`
-    Expect, with 1,848 training photos of 81 labels (Grocery Store Dataset) and 396 held out, split by file: 93 % of the validation
-    photos with the head alone, 95 to 97 % with the top blocks; held out 95.5 % float32, 94.2 % int8. 300 CPU seconds, 1.7 GB.
+    Expect, with 1,848 training photos of 81 labels (Grocery Store Dataset) and 396 held out, split by file: 93 % of the
+    validation photos with the head alone, 95 to 97 % with the top blocks; held out 95.5 % float32, 94.2 % int8. 300 CPU
+    seconds, 1.7 GB. Photos of one shelf lie on both sides of such a split; in another shop expect less.
     """
     return Recipe(
         name="head, then top blocks",
