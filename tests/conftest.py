@@ -83,6 +83,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         asked = [item for item in items if item.get_closest_marker("redis") or asks_the_database(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in asked])
         items[:] = asked
+    # Files that train come first, so that two workers end at about the same time.
+    slow = {item.path for item in items if item.get_closest_marker("training")}
+    items.sort(key=lambda item: item.path not in slow)
     no_redis = pytest.mark.skip(reason="NOT RUN: no Redis server (make test starts one)")
     no_browser = pytest.mark.skip(reason="NOT RUN: no Chromium at /usr/bin/chromium")
     for item in items:

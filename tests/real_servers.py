@@ -143,7 +143,9 @@ def pytest(title: str, arguments: list[str], **environment: str) -> int:
     """One pass over the tests; returns pytest's exit status, where "no test was selected" is a pass."""
     say(f"\n== {title}")
     environment = {**os.environ, **environment}
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "--durations", "8", *arguments]
+    # Two workers, whole files to each, in conftest's order.
+    parallel = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    command = [sys.executable, "-m", "pytest", "-q", *parallel, "--durations", "5", *arguments]
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
     try:
         status = process.wait()
