@@ -31,9 +31,14 @@ def split_for(photo: Photo, label: Label) -> Photo.Split:
 
 
 def _neediest(photo: Photo, label: Label) -> Photo.Split:
-    """Shares are kept over all photos and within the label, the sum decides: every label is tested as soon as it can be."""
+    """Shares are kept over all photos and within the label, the sum decides: every label is tested as soon as it can be.
+
+    The first three groups fill one split each: a young recognizer with few volunteers can be trained *and* tested.
+    """
     everyone = Photo.objects.filter(recognizer=photo.recognizer_id, state=Photo.State.ACCEPTED)
     overall = Counter(everyone.values_list("split", flat=True))
+    if empty := [split for split in settings.SPLIT_SHARES if not overall[split]]:
+        return Photo.Split(empty[0])
     of_label = Counter(everyone.filter(label=label).values_list("split", flat=True))
 
     def lack(split: str) -> float:

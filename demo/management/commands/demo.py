@@ -55,4 +55,5 @@ class Command(BaseCommand):
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one must not cut the cleaning up short
     raise KeyboardInterrupt
