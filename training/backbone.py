@@ -17,7 +17,7 @@ import h5py
 from training.errors import ForeignWeights, MissingWeights
 
 IMAGENET, NONE = "imagenet", "none"
-# Keras' own file for α 1.0 at 224 pixels, 9 MB. The width that most phone models are published at; a file of your own chooses another.
+# Keras' own file for α 1.0 at 224 pixels, 9 MB. A file of your own chooses another width.
 IMAGENET_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 IMAGENET_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/{IMAGENET_FILE}"
 DOWNLOAD_S = 120  # seconds for the 9 MB once the server has answered; slower lines get the network from scratch

@@ -87,8 +87,8 @@ def from_scratch() -> Recipe:
     """Where no weights can be had: the whole small network from random weights, on small input.
 
     `BACKBONE_WEIGHTS=none make demo`
-    Expect, with 480 training photos of 6 labels (`demo.currency`): 98 to 99 % of about 120 held-out ones (three runs), int8 like float32. 150 CPU
-    seconds, 1.2 GB.
+    Expect, with 480 training photos of 6 labels (`demo.currency`): 98 to 99 % of some 120 held-out ones (three runs), int8
+    like float32. 150 CPU seconds, 1.2 GB.
     """
     return Recipe(
         name="from scratch",
