@@ -3,9 +3,11 @@
 import hashlib
 import os
 import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from django.conf import settings
 
@@ -14,13 +16,21 @@ class MissingObject(LookupError):
     """The store has no object of that key."""
 
 
+class Listed(NamedTuple):
+    """An object of a listing: its key, and when it was written last (aware, UTC)."""
+
+    key: str
+    written_at: datetime
+
+
 class Store(Protocol):
-    """Keys are `<kind>/<sha256>`. An object is written whole or not at all, and never changed."""
+    """Keys are `<kind>/<hex>`, mostly `<kind>/<sha256>`. An object is written whole or not at all, and never changed."""
 
     def put(self, key: str, data: bytes) -> None: ...
     def get(self, key: str) -> bytes: ...
     def size(self, key: str) -> int | None: ...
     def delete(self, key: str) -> None: ...
+    def list(self, kind: str, prefix: str) -> Iterator[Listed]: ...
 
 
 class LocalStore:
@@ -35,8 +45,11 @@ class LocalStore:
 
     def put(self, key: str, data: bytes) -> None:
         path = self.path(key)
-        if path.exists():  # named by digest: what is there is the same
+        try:
+            os.utime(path)  # named by digest: what is there is the same, and now as young as its newest photo
             return
+        except FileNotFoundError:
+            pass
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")  # two writers of the same bytes must not mix
         try:
@@ -67,6 +80,16 @@ class LocalStore:
 
     def delete(self, key: str) -> None:
         self.path(key).unlink(missing_ok=True)
+
+    def list(self, kind: str, prefix: str) -> Iterator[Listed]:
+        """What lies under `<kind>/<prefix>…`; `prefix` has at least the two digits that name a folder."""
+        folder = self.root / kind / prefix[:2]
+        for path in sorted(folder.glob(f"{prefix}*")):
+            try:
+                written = path.stat().st_mtime
+            except FileNotFoundError:  # deleted or renamed while we looked
+                continue
+            yield Listed(f"{kind}/{path.name}", datetime.fromtimestamp(written, UTC))
 
 
 class S3Store:
@@ -101,6 +124,12 @@ class S3Store:
 
     def delete(self, key: str) -> None:
         self.client.delete_object(Bucket=self.bucket, Key=key)
+
+    def list(self, kind: str, prefix: str) -> Iterator[Listed]:
+        """What lies under `<kind>/<prefix>…`."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=f"{kind}/{prefix}")
+        for page in pages:
+            yield from (Listed(item["Key"], item["LastModified"]) for item in page.get("Contents", ()))
 
 
 @cache

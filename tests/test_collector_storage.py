@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,12 @@ def test_what_is_put_can_be_read_measured_and_deleted(any_store: Store) -> None:
     any_store.put(KEY, b"bytes")
     any_store.put(KEY, b"bytes")
     assert any_store.get(KEY) == b"bytes" and any_store.size(KEY) == 5
+    assert [item.key for item in any_store.list("originals", "ab")] == [KEY]
+    assert abs((next(any_store.list("originals", "ab")).written_at - datetime.now(UTC)).total_seconds()) < 60
+    assert list(any_store.list("originals", "ac")) == []
     any_store.delete(KEY)
     any_store.delete(KEY)
-    assert any_store.size(KEY) is None
+    assert any_store.size(KEY) is None and list(any_store.list("originals", "ab")) == []
 
 
 def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: Any) -> None:
