@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from collector import challenges, erasure, intake, volunteers
+from collector.body import whole_body
 from collector.errors import NotAnAllowedFormat, UnknownPhoto, UnknownRecognizer
 from collector.models import Photo, Recognizer, Volunteer
 from collector.serializers import (
@@ -95,6 +96,7 @@ class TodaysChallenge(APIView):
 
 class Photos(APIView):
     parser_classes = ()  # the body is the photo: it is read as a stream, never parsed
+    reads_its_own_body = True  # and counts it, see collector.body
 
     @extend_schema(
         operation_id="send_photo",
@@ -104,7 +106,11 @@ class Photos(APIView):
             OpenApiParameter("challenge", int, description="the id of the challenge that this photo answers"),
         ],
         request=dict.fromkeys(PHOTO_TYPES, OpenApiTypes.BINARY),
-        responses={200: PhotoSerializer, 201: PhotoSerializer, **problems(400, 401, 404, 409, 410, 411, 413, 415, 422, 429)},
+        responses={
+            200: PhotoSerializer,
+            201: PhotoSerializer,
+            **problems(400, 401, 404, 408, 409, 410, 411, 413, 415, 422, 429, 503),
+        },
     )
     def put(self, request: Request, photo_id: UUID) -> Response:
         """Send a photo under a UUID that the phone made. Sending the same bytes again is safe and answers 200."""
@@ -113,18 +119,17 @@ class Photos(APIView):
             raise NotAnAllowedFormat(f"Send Content-Type: {', '.join(PHOTO_TYPES)}.", content_type=request.content_type or "")
         query = {name: request.query_params.get(name, "") for name in ("recognizer", "label", "challenge")}
         recognizer, label, challenge = intake.target(**query)
-        if intake.known(photo_id=photo_id, volunteer=volunteer, sent_sha256=None) is None:
-            intake.may_send(volunteer)
-        body, digest = intake.read_body(request._request, request.META.get("CONTENT_LENGTH") or None)
-        photo, created = intake.receive(
-            photo_id=photo_id,
-            volunteer=volunteer,
-            recognizer=recognizer,
-            label=label,
-            challenge=challenge,
-            body=body,
-            sent_sha256=digest,
-        )
+        intake.may_send(volunteer, photo_id=photo_id)
+        with whole_body(request._request, request.META.get("CONTENT_LENGTH") or None) as (body, digest):
+            photo, created = intake.receive(
+                photo_id=photo_id,
+                volunteer=volunteer,
+                recognizer=recognizer,
+                label=label,
+                challenge=challenge,
+                body=body,
+                sent_sha256=digest,
+            )
         if created:
             develop.ring(str(photo_id))
         return Response(PhotoSerializer(photo).data, status=201 if created else 200)

@@ -27,7 +27,8 @@ class VolunteerToken(BaseAuthentication):
             token = words[1].decode("ascii")
         except UnicodeDecodeError:
             raise AuthenticationFailed("The token is not ASCII.") from None
-        volunteer = Volunteer.objects.filter(token_hash=hash_token(token), erased_at__isnull=True).first()
+        found = Volunteer.objects.filter(token_hash=hash_token(token), erased_at__isnull=True)
+        volunteer = next(iter(found), None)  # not first(): on every call, it would sort what is unique
         if volunteer is None:
             raise AuthenticationFailed("No volunteer has this token. Register again with POST /api/v1/volunteers.")
         return volunteer, None

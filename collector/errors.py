@@ -27,6 +27,10 @@ class LengthMismatch(Problem):
     status, code, title = 400, "length-mismatch", "The body is not as long as Content-Length says."
 
 
+class TooBusy(Problem):
+    status, code, title = 503, "too-busy", "Too many photos are arriving at this moment."
+
+
 class EmptyBody(Problem):
     status, code, title = 422, "empty-body", "The body is empty."
 

@@ -1,21 +1,16 @@
 """INTAKE: a photo's bytes come in, are counted and hashed as they arrive, stripped, stored by digest, and become one row."""
 
 import hashlib
-from typing import Protocol
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from collector.errors import (
-    EmptyBody,
-    LengthMismatch,
-    LengthRequired,
     LimitReached,
     MissingParameter,
     PhotoConflict,
     PhotoGone,
-    PhotoTooLarge,
     UnknownChallenge,
     UnknownLabel,
     UnknownRecognizer,
@@ -25,36 +20,7 @@ from collector.models import Challenge, Label, Photo, Recognizer, Volunteer
 from collector.storage import store
 from collector.strip import Stripped, strip
 
-CHUNK = 64 * 2**10  # bytes read at a time: large enough that Python's loop costs nothing, small enough to stop soon
-
-
-class Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
-def read_body(stream: Readable, declared: str | None) -> tuple[bytes, str]:
-    """Read exactly the declared length; returns the bytes and their SHA-256 (hex).
-
-    The body stays in memory, at most PHOTO_MAX_BYTES: metadata such as the location never touches a disk.
-    Raises LengthRequired, PhotoTooLarge (before reading where the header says so), LengthMismatch, EmptyBody.
-    """
-    if declared is None or not declared.isdecimal():
-        raise LengthRequired("Photos are not taken in chunks: send Content-Length.")
-    length = int(declared)
-    if length > settings.PHOTO_MAX_BYTES:
-        raise PhotoTooLarge(
-            f"At most {settings.PHOTO_MAX_BYTES} bytes are taken, {length} were announced.", most=settings.PHOTO_MAX_BYTES
-        )
-    if length == 0:
-        raise EmptyBody("Send the photo's bytes as the body.")
-    digest, body = hashlib.sha256(), bytearray()
-    while len(body) < length:
-        chunk = stream.read(min(CHUNK, length - len(body)))
-        if not chunk:
-            raise LengthMismatch(f"{length} bytes were announced, {len(body)} came. Send it again.")
-        digest.update(chunk)
-        body += chunk
-    return bytes(body), digest.hexdigest()
+NUMBER_DIGITS = 18  # of a number in a request: fits the database's integers, and int() takes no time over it
 
 
 def target(*, recognizer: str, label: str, challenge: str) -> tuple[Recognizer, Label, Challenge | None]:
@@ -62,19 +28,28 @@ def target(*, recognizer: str, label: str, challenge: str) -> tuple[Recognizer, 
     for name, value in (("recognizer", recognizer), ("label", label)):
         if not value:
             raise MissingParameter(f"Add ?{name}=… to the address.", parameter=name)
+    # One query says yes to both; which of the two is wrong is asked only after a no.
+    named = Label.objects.filter(slug=label, recognizer__slug=recognizer, recognizer__active=True)
+    chosen = next(iter(named.select_related("recognizer").order_by()), None)
+    if chosen is None:
+        raise _unknown(recognizer, label)
+    if not challenge:
+        return chosen.recognizer, chosen, None
+    number = int(challenge) if challenge.isdecimal() and len(challenge) <= NUMBER_DIGITS else None
+    dated = Challenge.objects.filter(recognizer=chosen.recognizer, pk=number).first() if number is not None else None
+    if dated is None:
+        raise UnknownChallenge(
+            "Leave ?challenge= out, or take the id from the recognizer's challenge.", challenge=challenge[:80]
+        )
+    return chosen.recognizer, chosen, dated
+
+
+def _unknown(recognizer: str, label: str) -> UnknownRecognizer | UnknownLabel:
     found = Recognizer.objects.filter(slug=recognizer, active=True).first()
     if found is None:
-        raise UnknownRecognizer("GET /api/v1/recognizers lists them.", recognizer=recognizer)
-    chosen = Label.objects.filter(recognizer=found, slug=label).first()
-    if chosen is None:
-        known = list(found.labels.values_list("slug", flat=True))
-        raise UnknownLabel("Choose one of the known labels.", label=label, known=known)
-    if not challenge:
-        return found, chosen, None
-    dated = Challenge.objects.filter(recognizer=found, pk=int(challenge)).first() if challenge.isdecimal() else None
-    if dated is None:
-        raise UnknownChallenge("Leave ?challenge= out, or take the id from the recognizer's challenge.", challenge=challenge)
-    return found, chosen, dated
+        return UnknownRecognizer("GET /api/v1/recognizers lists them.", recognizer=recognizer)
+    known = list(found.labels.values_list("slug", flat=True))
+    return UnknownLabel("Choose one of the known labels.", label=label, known=known)
 
 
 def known(*, photo_id: UUID, volunteer: Volunteer, sent_sha256: str | None) -> Photo | None:
@@ -82,9 +57,9 @@ def known(*, photo_id: UUID, volunteer: Volunteer, sent_sha256: str | None) -> P
 
     With `sent_sha256=None` nothing was read yet, and the bytes are not compared. Raises PhotoConflict, PhotoGone.
     """
-    photo = Photo.objects.filter(pk=photo_id).select_related("claimed", "recognizer").first()
-    if photo is None:
+    if not Photo.objects.filter(pk=photo_id).exists():  # the usual answer, and cheaper than reading every column
         return None
+    photo = Photo.objects.select_related("claimed", "recognizer", "label").get(pk=photo_id)  # rows are never deleted
     if photo.volunteer_id != volunteer.pk:  # nothing about another volunteer's photo is told, not even its state
         raise PhotoConflict("Choose another UUID.")
     if photo.state == Photo.State.WITHDRAWN:
@@ -94,9 +69,13 @@ def known(*, photo_id: UUID, volunteer: Volunteer, sent_sha256: str | None) -> P
     return photo
 
 
-def may_send(volunteer: Volunteer) -> None:
-    """Raise LimitReached before a body is read that could not be kept."""
-    check(_allowance(volunteer), settings.PHOTOS_PER_DAY)
+def may_send(volunteer: Volunteer, *, photo_id: UUID) -> None:
+    """Raise LimitReached before a body is read that could not be kept; a photo that is known may always be sent again."""
+    try:
+        check(_allowance(volunteer), settings.PHOTOS_PER_DAY)
+    except LimitReached:
+        if known(photo_id=photo_id, volunteer=volunteer, sent_sha256=None) is None:
+            raise
 
 
 def receive(

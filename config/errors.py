@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.template.loader import render_to_string
 from rest_framework import exceptions as drf
 from rest_framework.request import Request
@@ -38,6 +38,10 @@ class Problem(Exception):
         }
 
 
+class BodyBroken(Problem):
+    status, code, title = 408, "body-broken", "The body did not arrive whole, or too slowly."
+
+
 def problem_response(problem: Problem) -> JsonResponse:
     """The answer of a plain Django view for `problem`."""
     response = JsonResponse(problem.body(), status=problem.status, content_type=PROBLEM_TYPE)
@@ -62,6 +66,8 @@ def as_problem_json(error: Exception, context: dict[str, Any]) -> Response | Non
 def _as_problem(error: Exception) -> Problem | None:
     if isinstance(error, Problem):
         return error
+    if isinstance(error, UnreadablePostError):
+        return BodyBroken("The connection broke, or was too slow, within the body. Send it again.")
     if isinstance(error, Http404):
         error = drf.NotFound()
     elif isinstance(error, PermissionDenied):

@@ -54,6 +54,11 @@ DATABASES = {
         )
     )
 }
+# Set by deploy/gunicorn.conf.py: the web process has more threads than PostgreSQL should have connections.
+DATABASE_POOL = env.whole("DATABASE_POOL", 0, least=0, most=1000, unit="connections that the threads of a process share")
+if DATABASE_POOL and str(DATABASES["default"]["ENGINE"]).endswith("postgresql"):
+    DATABASES["default"]["CONN_MAX_AGE"] = 0  # seconds; the pool keeps connections, a thread gives its own back
+    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 20}}  # seconds to wait
 if str(DATABASES["default"]["ENGINE"]).endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         # A writer takes its lock at BEGIN: a transaction that read first could not be upgraded under a rival (SQLITE_BUSY).
@@ -80,6 +85,8 @@ MAIL_TIMEOUT_S = env.whole("MAIL_TIMEOUT_S", 30, least=1, most=300, unit="second
 # ---- limits of intake --------------------------------------------------------------------------------------------
 PHOTO_MAX_BYTES = env.whole("PHOTO_MAX_BYTES", 25 * 2**20, least=2**10, most=2**30, unit="bytes")  # a 50-MP JPEG fits
 PHOTO_MAX_PIXELS = env.whole("PHOTO_MAX_PIXELS", 50_000_000, least=10_000, most=10**9, unit="pixels")  # RGB: 150 MB
+BODIES_MAX_BYTES = 512 * 2**20  # bytes of uploads in the memory of one web worker; beyond it phones are asked to come back
+BODIES_RETRY_S = 5  # seconds; an upload over a good network takes less
 PHOTO_MIN_SIDE = 32  # pixels; below it there is nothing to recognise
 PHOTOS_PER_DAY = env.whole("PHOTOS_PER_DAY", 500, least=1, most=10**6, unit="photos per volunteer and day")
 REGISTRATIONS_PER_DAY = env.whole("REGISTRATIONS_PER_DAY", 100, least=1, most=10**6, unit="registrations per address")
@@ -150,6 +157,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "config.bodies.RefuseLargeBodies",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -1,5 +1,6 @@
 """The web process."""
 
+import gc
 import os
 
 from django.core.wsgi import get_wsgi_application
@@ -10,3 +11,7 @@ application = get_wsgi_application()
 from config.checks import refuse_errors  # noqa: E402  the apps must be loaded first
 
 refuse_errors()
+# What is loaded by now stays for good: without this, the collector walks all of it again every few hundred requests, which
+# showed as single answers that took a tenth of a second longer.
+gc.collect()
+gc.freeze()

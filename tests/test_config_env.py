@@ -53,7 +53,7 @@ def test_a_malformed_variable_stops_every_command_with_one_line(name, value, adv
 
 
 PROCESSES = {
-    "web": ["-m", "gunicorn", "config.wsgi", "--bind", "127.0.0.1:0", "--no-control-socket"],
+    "web": ["-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "config.wsgi", "--bind", "127.0.0.1:0"],
     "worker": ["-m", "celery", "-A", "config", "worker", "--pool", "solo"],
     "beat": ["-m", "celery", "-A", "config", "beat", "--pidfile=", "--schedule={tmp_path}/beat"],
     "embedded worker": ["manage.py", "work"],

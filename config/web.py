@@ -1,0 +1,88 @@
+"""How the web process treats connections: gunicorn's threads, with patience that ends.
+
+Each request has a thread of its own while its bytes arrive, so that what arrived before a connection broke can be kept. A
+thread that waits costs little, but not nothing: whoever sends slower than any phone on any network is cut off, in the headers
+as well as in the body.
+"""
+
+import errno
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from gunicorn.http.message import Request
+from gunicorn.util import close_graceful
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+SILENCE_S = 30  # seconds between two packets; a phone that changes from Wi-Fi to mobile is back sooner
+GRACE_S = 20  # seconds of waiting for the client that are free in each request: a handshake of networks, a pause
+SEND_BYTES = 256 * 2**10  # bytes handed to the kernel at a time; what it takes of them counts as moved
+LEAST_BYTES_PER_S = 500  # after that, on average; GPRS, the slowest network that carries a photo at all, gives 2,000
+
+
+class PacedSocket(socket.socket):
+    """A client's socket that counts how long the current request kept us waiting, and ends what is too slow.
+
+    Its errors are ConnectionResetError, as if the client had left: to gunicorn and to us that means the same.
+    """
+
+    def __init__(self, accepted: socket.socket) -> None:
+        super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+        self.begin_request()
+
+    def begin_request(self) -> None:
+        self._waited_s, self._moved = 0.0, 0
+
+    def setblocking(self, flag: bool, /) -> None:
+        """gunicorn says "blocking" where it reads a request; a client that says nothing must not hold its thread for ever."""
+        self.settimeout(SILENCE_S if flag else 0.0)
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        with self._patience():
+            data = super().recv(size, flags)
+            self._moved += len(data)
+        return data
+
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
+        """Piece by piece: Python's own sendall() wants the whole answer gone within one timeout, a model takes minutes."""
+        rest = memoryview(data)
+        while rest:
+            with self._patience():
+                sent = self.send(rest[:SEND_BYTES], flags)
+                self._moved += sent
+            rest = rest[sent:]
+
+    @contextmanager
+    def _patience(self) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        except TimeoutError:
+            raise ConnectionResetError(errno.ECONNRESET, f"nothing moved for {SILENCE_S} s") from None
+        self._waited_s += time.monotonic() - started
+        if self._moved < (self._waited_s - GRACE_S) * LEAST_BYTES_PER_S:
+            raise ConnectionResetError(errno.ECONNRESET, f"{self._moved} bytes in {self._waited_s:.0f} s")
+
+
+class Worker(ThreadWorker):
+    """gunicorn's gthread with paced sockets; what may take long happens in the request's own thread."""
+
+    def handle(self, conn: TConn) -> Any:
+        if not isinstance(conn.sock, PacedSocket):
+            conn.sock = PacedSocket(conn.sock)
+        conn.sock.begin_request()
+        keep = super().handle(conn)
+        if keep is False:
+            # gunicorn would linger up to two seconds for the client's own close in the one thread that accepts connections.
+            close_graceful(conn.sock)
+        return keep
+
+
+def refuse_to_wait_for_large_bodies(request: Request, *, most: int) -> None:
+    """Before the application sees it: a body that nobody will take is neither invited nor read to keep the connection."""
+    headers = dict(request.headers)
+    if int(headers.get("CONTENT-LENGTH", "0")) > most or "TRANSFER-ENCODING" in headers:  # gunicorn has checked the number
+        request.force_close()
+        request._expected_100_continue = False  # "100 Continue" would invite it
