@@ -28,6 +28,7 @@ from collector.serializers import (
 from collector.signals import photo_described
 from collector.tasks import develop
 
+NAME = {"type": "string", "minLength": 1}
 PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp")
 
 
@@ -101,8 +102,8 @@ class Photos(APIView):
     @extend_schema(
         operation_id="send_photo",
         parameters=[
-            OpenApiParameter("recognizer", str, required=True),
-            OpenApiParameter("label", str, required=True, description="the label that the volunteer claims"),
+            OpenApiParameter("recognizer", NAME, required=True),
+            OpenApiParameter("label", NAME, required=True, description="the label that the volunteer claims"),
             OpenApiParameter("challenge", int, description="the id of the challenge that this photo answers"),
         ],
         request=dict.fromkeys(PHOTO_TYPES, OpenApiTypes.BINARY),

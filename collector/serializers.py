@@ -17,8 +17,13 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
 
 
+@extend_schema_field({"type": "boolean", "enum": [True]})
+class Agreed(serializers.BooleanField):
+    pass
+
+
 class RegistrationSerializer(serializers.Serializer[Any]):
-    consent = serializers.BooleanField(help_text="the volunteer has agreed to the current consent text")
+    consent = Agreed(help_text="the volunteer has agreed to the current consent text; only true is taken")
     handle = serializers.CharField(required=False, allow_blank=True, max_length=40, help_text="shown in rankings")
 
 

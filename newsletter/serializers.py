@@ -4,11 +4,12 @@ from typing import Any
 
 from rest_framework import serializers
 
+from config.fields import Flag
 from newsletter.models import Vote
 
 
 class VoteRequestSerializer(serializers.Serializer[Any]):
-    like = serializers.BooleanField(help_text="true: a good find; false: pass")
+    like = Flag(help_text="true: a good find; false: pass")
 
 
 class VoteSerializer(serializers.ModelSerializer[Vote]):

@@ -234,9 +234,9 @@ def test_a_device_reports_once_per_file_and_may_correct_itself(phone, body):
 
 
 @pytest.mark.parametrize("change", [{"artifact_sha256": "0" * 64}, {"version": 2}])
-def test_a_report_on_a_file_that_was_never_released_is_422(phone, body, change):
+def test_a_report_on_a_file_that_was_never_released_is_404(phone, body, change):
     response = reported(phone, body | change)
-    assert (response.status_code, problem(response)["type"]) == (422, "urn:photorally:unknown-artifact")
+    assert (response.status_code, problem(response)["type"]) == (404, "urn:photorally:unknown-artifact")
     assert not Benchmark.objects.exists()
 
 
@@ -281,5 +281,5 @@ def test_another_recognizers_file_is_unknown(phone, body):
         json.dumps(body | {"device": str(uuid.uuid4())}),
         content_type="application/json",
     )
-    assert response.status_code == 422
+    assert response.status_code == 404
     assert Run.objects.count() == 1

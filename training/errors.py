@@ -112,4 +112,4 @@ class RangeNotSatisfiable(Problem):
 
 
 class UnknownArtifact(Problem):
-    status, code, title = 422, "unknown-artifact", "No release of this recognizer has this file under this version."
+    status, code, title = 404, "unknown-artifact", "No release of this recognizer has this file under this version."

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from config.fields import Number, Pattern, Whole
 from training.models import Benchmark
 
 
@@ -14,12 +15,13 @@ class KeySetSerializer(serializers.Serializer[Any]):
 
 
 class BenchmarkSerializer(serializers.ModelSerializer[Benchmark]):
-    artifact_sha256 = serializers.RegexField(r"^[0-9a-f]{64}$", help_text="the file that was measured, as in the manifest")
-    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, help_text="the release it came with")
-    device = serializers.CharField(max_length=64, help_text="a random id of the device's own making")
-    latency_ms = serializers.FloatField(min_value=0.001, max_value=600_000, help_text="median of one inference")
-    memory_mb = serializers.FloatField(required=False, allow_null=True, min_value=0, max_value=1_000_000)
-    canary_accuracy = serializers.FloatField(
+    artifact_sha256 = Pattern(r"^[0-9a-f]{64}$", help_text="the file that was measured, as in the manifest")
+    version = Whole(min_value=1, max_value=2**31 - 1, help_text="the release it came with")
+    device = Pattern(r"^[A-Za-z0-9_.:-]{1,64}$", help_text="a random id of the device's own making")
+    device_model = Pattern(r"^[^\x00-\x1f]*$", max_length=80, required=False, allow_blank=True, help_text='e.g. "Pixel 7"')
+    latency_ms = Number(min_value=0.001, max_value=600_000, help_text="median of one inference")
+    memory_mb = Number(required=False, allow_null=True, min_value=0, max_value=1_000_000)
+    canary_accuracy = Number(
         required=False, allow_null=True, min_value=0, max_value=1, help_text="share of canary photos that were right"
     )
 
