@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.request import split_domain_port
 
@@ -28,5 +29,5 @@ class MediaHost:
         if here and not wanted:
             return not_found(request, Exception())
         if wanted and not here:
-            return HttpResponseRedirect(addresses.media(request.path_info.removeprefix(addresses.MEDIA_PATH)))
+            return HttpResponseRedirect(settings.MEDIA_SITE_URL + request.get_full_path())
         return self.get_response(request)
