@@ -87,9 +87,8 @@ def _parts(volunteer: Volunteer, now: datetime) -> Iterator[bytes]:
 
 def _photos(volunteer: Volunteer) -> Iterator[Photo]:
     """By pages, each in a query of its own: a slow download must hold no cursor open. Withdrawn meanwhile: as it is then."""
-    rows = (
-        Photo.objects.filter(volunteer=volunteer).select_related("recognizer", "claimed", "label", "challenge").order_by("pk")
-    )
+    own = Photo.objects.filter(volunteer=volunteer).order_by("pk")
+    rows = own.select_related("recognizer", "claimed", "label", "challenge").prefetch_related("decisions__label")
     page = list(rows[:PAGE])
     while page:
         yield from page
@@ -132,7 +131,6 @@ def _described(photo: Photo, missing: set[UUID], now: datetime) -> dict[str, Any
         "label": photo.label.slug if photo.label else None,
         "challenge": photo.challenge.prompt if photo.challenge else None,
     }
-    decisions = photo.decisions.select_related("label").order_by("decided_at", "pk")
     facts["decisions"] = [
         {
             "verdict": row.verdict,
@@ -140,7 +138,7 @@ def _described(photo: Photo, missing: set[UUID], now: datetime) -> dict[str, Any
             "label": row.label.slug if row.label else None,
             "decided_at": row.decided_at,
         }
-        for row in decisions
+        for row in photo.decisions.all()
     ]
     for _, more in photo_described.send(sender=Photo, photo=photo):
         facts |= cast(dict[str, Any], more or {})
