@@ -12,11 +12,12 @@ import resource
 import sys
 import time
 import uuid
+import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
-from clients.calls import Http, TryLater
+from clients.calls import BROKEN, Http, TryLater
 from clients.manifest import Offer
 from clients.model import ModelFolder
 from clients.vision import Network, prepare
@@ -108,6 +109,21 @@ class Phone:
         """Take a photo back; returns the receipt."""
         answer: dict[str, Any] = self.http.call("DELETE", f"api/v1/photos/{photo_id}").json()
         return answer
+
+    def takeout(self, path: Path) -> None:
+        """Save everything the server holds about this volunteer as a zip at `path`. Raises TryLater for one that broke off."""
+        part = path.with_name(f"{path.name}.part")
+        try:
+            with self.http.call("GET", "api/v1/volunteers/me/export", stream=True) as answer, part.open("wb") as file:
+                for chunk in answer.iter_content(64 * 2**10):
+                    file.write(chunk)
+            if not zipfile.is_zipfile(part):  # its directory comes last: without it the end is missing
+                raise TryLater("The takeout came incomplete.")
+            part.rename(path)
+        except BROKEN as error:
+            raise TryLater(f"The takeout broke off: {error}") from error
+        finally:
+            part.unlink(missing_ok=True)
 
     # ---- votes -----------------------------------------------------------------------------------------------
     def ballot(self, recognizer: str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 
 from collector import review
+from collector.erasure import described
 from collector.models import Challenge, Decision, Erasure, Label, Photo, Recognizer, Volunteer
 
 
@@ -103,4 +104,11 @@ class VolunteerAdmin(ReadOnly, ModelAdmin):
 
 @admin.register(Erasure)
 class ErasureAdmin(ReadOnly, ModelAdmin):
-    list_display = ["requested_at", "photos", "receipt"]
+    list_display = ["requested_at", "photos", "as_of_now"]
+
+    @admin.display(description="what learned from them")
+    def as_of_now(self, erasure: Erasure) -> str:
+        answer = described(erasure)
+        names = ", ".join(release["name"] for release in answer["releases"]) or "no release"
+        free = answer["model_free_at"]
+        return f"{names}; {f'none is offered since {free:%Y-%m-%d %H:%M}' if free else 'still offered or being learned'}"

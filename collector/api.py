@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any, cast
 from uuid import UUID
 
+from django.http import StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -12,10 +13,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from collector import challenges, erasure, intake, volunteers
+from collector import challenges, erasure, intake, takeout, volunteers
 from collector.body import whole_body
 from collector.errors import NotAnAllowedFormat, UnknownPhoto, UnknownRecognizer
 from collector.models import Photo, Recognizer, Volunteer
+from collector.negotiation import AnyAccept
 from collector.serializers import (
     ChallengeSerializer,
     ErasureSerializer,
@@ -69,7 +71,37 @@ class Me(APIView):
     @extend_schema(operation_id="erase_me", request=None, responses={200: ErasureSerializer, **problems(401)})
     def delete(self, request: Request) -> Response:
         """Erase the account: all photos are withdrawn and the token stops working. The answer is the receipt."""
-        return Response(ErasureSerializer(erasure.erase(volunteer=volunteer_of(request))).data)
+        receipt = erasure.erase(volunteer=volunteer_of(request))
+        return Response(ErasureSerializer(erasure.described(receipt)).data)
+
+
+class Takeout(APIView):
+    content_negotiation_class = AnyAccept
+
+    @extend_schema(
+        operation_id="take_out",
+        responses={(200, "application/zip"): OpenApiTypes.BINARY, **problems(401, 429)},
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """Everything held about you as a zip: data.json, README.txt and your photos, without the metadata they came with."""
+        parts = takeout.export(volunteer=volunteer_of(request))
+        headers = {
+            "Content-Disposition": 'attachment; filename="photorally-takeout.zip"',
+            "Cache-Control": "private, no-store",
+            "X-Accel-Buffering": "no",  # nginx would write it to its disk first
+        }
+        return StreamingHttpResponse(parts, content_type="application/zip", headers=headers)
+
+
+class Erasures(APIView):
+    permission_classes = [AllowAny]
+    authentication_classes = ()  # the token is gone with the account; the receipt's number is the secret
+
+    @extend_schema(operation_id="get_receipt", responses={200: ErasureSerializer, **problems(404)})
+    def get(self, request: Request, erasure_id: UUID) -> Response:
+        """The receipt of a withdrawal as it stands now, for whoever knows its number: the DELETE answered it to you alone."""
+        answer = ErasureSerializer(erasure.receipt_of(erasure_id=erasure_id)).data
+        return Response(answer, headers={"Cache-Control": "no-store"})
 
 
 class Recognizers(APIView):
@@ -150,4 +182,4 @@ class Photos(APIView):
     def delete(self, request: Request, photo_id: UUID) -> Response:
         """Withdraw one photo: its bytes are removed, later snapshots and editions leave it out. The answer is a receipt."""
         receipt = erasure.withdraw(photo_id=photo_id, volunteer=volunteer_of(request))
-        return Response(ErasureSerializer(receipt).data)
+        return Response(ErasureSerializer(erasure.described(receipt)).data)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from PIL import Image
 
 from collector.duplicates import cluster_of, perceptual_hash
-from collector.intake import discard
+from collector.intake import assure, discard
 from collector.models import Photo, Recognizer
 from collector.storage import put_blob, store
 
@@ -115,7 +115,10 @@ def _keep(photo: Photo, derived: Derived) -> bool:
             lease_until=None,
             **{f"phash_{band}": value for band, value in enumerate(derived.bands)},
         )
-    if not kept:  # withdrawn while we decoded it, or our lease ran out: leave no bytes behind
+    if kept:
+        assure(f"views/{view}", derived.view)
+        assure(f"thumbnails/{thumbnail}", derived.thumbnail)
+    else:  # withdrawn while we decoded it, or our lease ran out: leave no bytes behind
         discard(f"views/{view}", view_sha256=view)
         discard(f"thumbnails/{thumbnail}", thumbnail_sha256=thumbnail)
     return kept == 1

@@ -55,6 +55,18 @@ class PhotoGone(Problem):
     status, code, title = 410, "photo-gone", "This photo was withdrawn."
 
 
+class PhotoErased(Problem):
+    status, code, title = 410, "photo-erased", "These bytes were withdrawn and are not taken again."
+
+
+class VolunteerGone(Problem):
+    status, code, title = 401, "volunteer-gone", "This account was erased."
+
+
+class UnknownErasure(Problem):
+    status, code, title = 404, "unknown-erasure", "There is no receipt of this number."
+
+
 class UnknownPhoto(Problem):
     status, code, title = 404, "unknown-photo", "You have no such photo."
 

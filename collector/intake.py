@@ -10,14 +10,16 @@ from collector.errors import (
     LimitReached,
     MissingParameter,
     PhotoConflict,
+    PhotoErased,
     PhotoGone,
     UnknownChallenge,
     UnknownLabel,
     UnknownRecognizer,
+    VolunteerGone,
 )
 from collector.limits import check, spend
-from collector.models import Challenge, Label, Photo, Recognizer, Volunteer
-from collector.storage import store
+from collector.models import Challenge, Label, Photo, Recognizer, Tombstone, Volunteer
+from collector.storage import MissingObject, store
 from collector.strip import Stripped, strip
 
 NUMBER_DIGITS = 18  # of a number in a request: fits the database's integers, and int() takes no time over it
@@ -63,7 +65,7 @@ def known(*, photo_id: UUID, volunteer: Volunteer, sent_sha256: str | None) -> P
     if photo.volunteer_id != volunteer.pk:  # nothing about another volunteer's photo is told, not even its state
         raise PhotoConflict("Choose another UUID.")
     if photo.state == Photo.State.WITHDRAWN:
-        raise PhotoGone("Send it under a new UUID if it shall count again.", photo=str(photo_id))
+        raise PhotoGone("It is not taken again. Take a new photo, under a new UUID.", photo=str(photo_id))
     if sent_sha256 is not None and photo.sent_sha256 != sent_sha256:
         raise PhotoConflict("Other bytes need another UUID.", photo=str(photo_id), sha256=photo.sent_sha256)
     return photo
@@ -91,12 +93,15 @@ def receive(
 ) -> tuple[Photo, bool]:
     """Take one photo in; returns its row and whether it is new. The same bytes again return the row that is there.
 
-    Raises NotAnAllowedFormat, NotAWholeImage, PhotoTooLarge, PhotoConflict, PhotoGone, LimitReached; then nothing is stored.
+    Raises NotAnAllowedFormat, NotAWholeImage, PhotoTooLarge, PhotoConflict, PhotoGone, PhotoErased, LimitReached,
+    VolunteerGone; then nothing is stored.
     """
     if photo := known(photo_id=photo_id, volunteer=volunteer, sent_sha256=sent_sha256):
         return photo, False
     stripped = strip(body)
     digest = hashlib.sha256(stripped.data).hexdigest()
+    if Tombstone.objects.filter(sha256=digest).exists():  # whoever sends them, by whatever way: a re-import too
+        raise PhotoErased("Somebody took exactly this photo back. Take a new one.", photo=str(photo_id))
     store().put(f"originals/{digest}", stripped.data)
     photo = _row(photo_id, volunteer, recognizer, label, challenge, sent_sha256, digest, stripped, source)
     try:
@@ -108,26 +113,38 @@ def receive(
         discard(f"originals/{digest}", sha256=digest)
         twin = known(photo_id=photo_id, volunteer=volunteer, sent_sha256=sent_sha256)
         if twin is None:
+            if not Volunteer.objects.filter(pk=volunteer.pk).exists():  # erased meanwhile: the foreign key refused the row
+                raise VolunteerGone("It was erased while the photo came in; nothing of it is stored.") from None
             raise
         return twin, False  # a concurrent twin of this request was faster: its row decides
-    if store().size(f"originals/{digest}") is None:  # an erasure of the same bytes came between put and row, see discard()
-        store().put(f"originals/{digest}", stripped.data)
+    assure(f"originals/{digest}", stripped.data)
     return photo, True
 
 
-def discard(key: str, **digest: str) -> None:
-    """Remove an object that no living photo needs; `digest` is the column that names it, e.g. sha256=….
+def assure(key: str, data: bytes) -> None:
+    """After the commit of a row: an erasure of the same bytes may have come between put and row, see discard()."""
+    if store().size(key) is None:
+        store().put(key, data)
+
+
+def discard(key: str, **digest: str) -> bool:
+    """Remove an object that no living photo needs; `digest` is the column that names it, e.g. sha256=…. True if it is gone.
 
     Two photos may share an object. A rival that commits a row between our look and our delete is covered twice: we look again
     and put the bytes back, and the rival looks after its commit whether they are there.
     """
     living = Photo.objects.filter(**digest).exclude(state=Photo.State.WITHDRAWN)
-    if living.exists() or store().size(key) is None:
-        return
-    data = store().get(key)
+    if living.exists():
+        return False
+    try:
+        data = store().get(key)
+    except MissingObject:
+        return False
     store().delete(key)
     if living.exists():
         store().put(key, data)
+        return False
+    return True
 
 
 def _allowance(volunteer: Volunteer) -> str:

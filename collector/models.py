@@ -241,13 +241,50 @@ class Allowance(models.Model):
 
 
 class Erasure(models.Model):
-    """A volunteer's or photo's removal and its receipt: what was removed and which releases had learned from it."""
+    """A volunteer's or photo's removal and its receipt: what was removed, and which snapshots, runs and releases hold it."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    volunteer = models.ForeignKey(Volunteer, models.PROTECT, related_name="erasures")
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)  # 122 random bits: who knows it may read it
+    # NULL for an erased account: its receipt is found by its own UUID alone.
+    volunteer = models.ForeignKey(Volunteer, models.SET_NULL, null=True, related_name="erasures")
     requested_at = models.DateTimeField(default=timezone.now, editable=False)
     photos = models.PositiveIntegerField(editable=False)
-    receipt = models.JSONField(default=dict, editable=False)
+    receipt = models.JSONField(default=dict, editable=False, help_text="as it was when it was asked for")
 
     def __str__(self) -> str:
         return f"{self.requested_at:%Y-%m-%d}: {self.photos} photos"
+
+
+class Tombstone(models.Model):
+    """What must not come back. The names are one-way: of themselves they link no photo, no bytes and no person."""
+
+    # Of the stripped bytes of a withdrawn photo, of "photo <UUID>", or of "volunteer <UUID>" (collector.erasure).
+    sha256 = models.CharField(max_length=64, unique=True, editable=False)  # asked on every upload
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return self.sha256[:12]
+
+
+class StoreDebt(models.Model):
+    """What a committed withdrawal still owes the store: an object to remove, or a tombstone to write. Gone when it is done."""
+
+    # Not unique: a second withdrawal of the same bytes must not rely on a debt that is just being paid.
+    key = models.CharField(max_length=80, editable=False, help_text="<kind>/<sha256>")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class SweptFolder(models.Model):
+    """One 256th of the objects of a kind: when collector.sweeping looks at it next."""
+
+    kind = models.CharField(max_length=20)
+    prefix = models.CharField(max_length=2, help_text="the first two hex digits of a digest")
+    due_at = models.DateTimeField(db_index=True)  # asked twice a second by `manage.py work`
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "prefix"], name="folder_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.prefix}"

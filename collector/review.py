@@ -51,7 +51,7 @@ def picture_of(request: HttpRequest, photo_id: UUID, kind: str) -> HttpResponse:
     digest = {"view": photo.view_sha256, "thumbnail": photo.thumbnail_sha256}.get(kind)
     if not digest:
         raise Http404
-    return picture(f"{PICTURES[kind]}/{digest}", cache="private, max-age=600")
+    return picture(request, f"{PICTURES[kind]}/{digest}", cache="private, max-age=600")
 
 
 def _must_moderate(request: HttpRequest) -> None:

@@ -87,9 +87,23 @@ class PhotoSerializer(serializers.Serializer[Photo]):
         return None if newest is None else dict(DecisionSerializer(newest).data)
 
 
+class LearnedReleaseSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    state = serializers.CharField(help_text="published or withdrawn")
+    left_at = serializers.DateTimeField(allow_null=True, help_text="since then no channel offers it; null: one still does")
+
+
 class ErasureSerializer(serializers.Serializer[Any]):
-    id = serializers.UUIDField(help_text="the receipt's number")
+    id = serializers.UUIDField(
+        help_text="the receipt's number. Keep it: `GET /api/v1/erasures/{id}` needs no token and says what became of the models"
+    )
+    requested_at = serializers.DateTimeField()
     photos = serializers.IntegerField(help_text="photos withdrawn by this call")
     receipt = serializers.DictField(
-        child=serializers.ListField(), help_text="snapshots, releases and editions that contain them"
+        child=serializers.ListField(), help_text="snapshots, runs, releases and editions that contain them"
+    )
+    releases = LearnedReleaseSerializer(many=True, help_text="what learned from them, oldest first")
+    model_free_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="since then no offered model has learned from them; null while a release is offered or a night goes on",
     )

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from django.conf import settings
+
+from config.files import write_whole
 
 
 class MissingObject(LookupError):
@@ -34,7 +35,7 @@ class Store(Protocol):
 
 
 class LocalStore:
-    """Files under a folder. A write goes to `.part`, is synced, and renamed: a reader never sees half an object."""
+    """Files under a folder, written whole: a reader never sees half an object."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -50,21 +51,9 @@ class LocalStore:
             return
         except FileNotFoundError:
             pass
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")  # two writers of the same bytes must not mix
-        try:
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.rename(path)
-        finally:
-            part.unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the rename itself survives a power cut
-        finally:
-            os.close(folder)
+        for folder in (self.root, path.parent.parent, path.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # photos are nobody's business on a shared machine
+        write_whole(path, data)
 
     def get(self, key: str) -> bytes:
         try:

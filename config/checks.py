@@ -55,6 +55,31 @@ def site_url(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMess
     ]
 
 
+@register(Tags.security)
+def media_site_url(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A host of its own for pictures protects only if it is another one, and as well encrypted."""
+    media, site = urlsplit(settings.MEDIA_SITE_URL), urlsplit(settings.SITE_URL)
+    if not media.hostname:
+        return []
+    if media.hostname == site.hostname:
+        return [
+            Error(
+                f"MEDIA_SITE_URL and SITE_URL are both on {site.hostname}: pages and strangers' files would share cookies.",
+                hint="Set MEDIA_SITE_URL to another host name of this server (another port is not enough), or unset it.",
+                id="photorally.E021",
+            )
+        ]
+    if media.path or (site.scheme == "https" and media.scheme != "https"):
+        return [
+            Warning(
+                f"MEDIA_SITE_URL={settings.MEDIA_SITE_URL} is plain HTTP beside an https:// site, or has a path.",
+                hint="Set it to https:// and a host name alone: browsers block mixed content, and /media/ is added to it.",
+                id="photorally.W021",
+            )
+        ]
+    return []
+
+
 @register()
 def backbone_weights(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     """A night must not find out at two o'clock that its weights are not there."""

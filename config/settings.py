@@ -22,9 +22,13 @@ EXAMPLE_SECRET_KEY = "example-only-change-me"  # noqa: S105  no secret: it stand
 # Signs sessions and mail links. Unset: one is made for this installation, so that a single machine needs no set-up.
 SECRET_KEY = env.text("SECRET_KEY") or read_or_make(VAR_DIR / "secret_key", lambda: secrets.token_urlsafe(64))
 SITE_URL = env.url("SITE_URL", "http://127.0.0.1:8000", schemes=("http", "https")).rstrip("/")
+# A host of its own for volunteers' pictures, so that no file of a stranger shares an origin with pages that have cookies.
+MEDIA_SITE_URL = env.url("MEDIA_SITE_URL", "", schemes=("http", "https")).rstrip("/")  # unset: SITE_URL serves them
 _SITE = urlsplit(SITE_URL)
 HTTPS = _SITE.scheme == "https"
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", sorted({_SITE.hostname or "localhost", "127.0.0.1", "localhost", "[::1]"}))
+if MEDIA_SITE_URL:
+    ALLOWED_HOSTS = [*ALLOWED_HOSTS, urlsplit(MEDIA_SITE_URL).hostname or ""]
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
@@ -95,6 +99,12 @@ JSON_MAX_BYTES = 64 * 2**10  # bytes of any JSON body; the largest we define is 
 DATA_UPLOAD_MAX_MEMORY_SIZE = JSON_MAX_BYTES
 CONSENT_VERSION = "2026-11"  # the text in docs/consent.md; a changed text gets a new name
 PHOTO_LICENCE = "CC-BY-4.0"  # what a volunteer grants at registration
+TAKEOUTS_PER_DAY = 3  # per volunteer; each reads all their photos, and a broken download may be tried again
+# A photo's object is written before its row. ORPHAN_GRACE_S is the longest that may take; SWEEP_STORE_S is how often each part
+# of the store is compared with the rows. Together below an hour: then bytes that nobody needs are gone within the hour.
+ORPHAN_GRACE_S = 900  # seconds; 15 times DEVELOP_LEASE_S; the web server ends a request long before
+SWEEP_STORE_S = 2400  # seconds
+SWEEP_LEASE_S = 120  # seconds one part may take (4,000 objects on a local disk take a tenth of one) before another worker tries
 DEVELOP_LEASE_S = 60  # seconds a worker may take for one photo's image work before another may try
 DEVELOP_ATTEMPTS = 3  # tries before a photo is set aside as broken
 
@@ -158,6 +168,7 @@ MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "config.bodies.RefuseLargeBodies",
+    "config.hosts.MediaHost",  # before anything that answers or sets a cookie
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,6 +12,7 @@ from rest_framework.views import APIView
 from collector.api import problems, volunteer_of
 from collector.errors import UnknownRecognizer
 from collector.models import Photo, Recognizer
+from config import addresses
 from newsletter import votes
 from newsletter.serializers import BallotSerializer, VoteRequestSerializer, VoteSerializer
 
@@ -46,6 +46,6 @@ def _on_ballot(photo: Photo, request: Request) -> dict[str, Any]:
     return {
         "id": photo.pk,
         "label": (photo.label or photo.claimed).slug,
-        "image": request.build_absolute_uri(reverse("media", args=[photo.view_sha256])),
+        "image": request.build_absolute_uri(addresses.media(photo.view_sha256)),
         "alt": votes.alt_without_names(photo),
     }

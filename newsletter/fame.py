@@ -4,10 +4,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Q
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from collector.models import Photo, Recognizer, Volunteer
 from training.models import PhotoValue, Run
@@ -56,10 +58,11 @@ def worths(*, recognizer: Recognizer, photo_ids: Sequence[UUID]) -> dict[UUID, f
     return {pk: value for pk, value in run.values.values_list("photo_id", "value").iterator() if pk in wanted}
 
 
-def leaderboard(*, recognizer: Recognizer, since: datetime | None, until: datetime, limit: int) -> list[Line]:
+def leaderboard(*, recognizer: Recognizer, since: datetime | None, until: datetime, limit: int | None) -> list[Line]:
     """Volunteers by points for photos accepted in [since, until), best first; equal points share a place.
 
     Near-duplicates count as one photo. Imported photos and erased volunteers are left out. `since` None: from the beginning.
+    `limit` None: everybody.
     """
     photos = Photo.objects.filter(
         recognizer=recognizer,
@@ -86,7 +89,19 @@ def leaderboard(*, recognizer: Recognizer, since: datetime | None, until: dateti
     return _placed(sums, limit)
 
 
-def _placed(sums: dict[UUID, _Sum], limit: int) -> list[Line]:
+def standing(*, volunteer: Volunteer) -> list[dict[str, Any]]:
+    """This volunteer's line in each recognizer's leaderboard of the whole time, where there is one; JSON-ready."""
+    found = []
+    for recognizer in Recognizer.objects.filter(photos__volunteer=volunteer).distinct().order_by("slug"):
+        everybody = leaderboard(recognizer=recognizer, since=None, until=timezone.now(), limit=None)
+        for line in everybody:
+            if line.volunteer == volunteer.pk:
+                facts = {"place": line.place, "photos": line.photos, "likes": line.likes, "worth": line.worth}
+                found.append({"recognizer": recognizer.slug, **facts, "points": line.points})
+    return found
+
+
+def _placed(sums: dict[UUID, _Sum], limit: int | None) -> list[Line]:
     ordered = sorted(sums.items(), key=lambda item: (-item[1].points, -len(item[1].clusters), str(item[0])))[:limit]
     names = Volunteer.objects.in_bulk([volunteer for volunteer, _ in ordered])
     lines: list[Line] = []

@@ -1,11 +1,13 @@
 """INBOX: addresses that stand in mails: absolute, and signed where they act for somebody."""
 
+from urllib.parse import urljoin
 from uuid import UUID
 
 from django.conf import settings
 from django.core import signing
-from django.urls import reverse
 
+from config import addresses
+from config.addresses import absolute
 from newsletter.errors import BadLink, ExpiredLink
 from newsletter.models import Edition, Subscriber
 
@@ -15,34 +17,34 @@ LEAVE_SALT = "newsletter.leave"
 
 
 def home() -> str:
-    return _absolute("home")
+    return absolute("home")
 
 
 def archive(slug: str) -> str:
-    return _absolute("newsletter", slug)
+    return absolute("newsletter", slug)
 
 
 def edition(edition: Edition) -> str:
-    return _absolute("edition", edition.recognizer.slug, edition.number)
+    return absolute("edition", edition.recognizer.slug, edition.number)
 
 
 def fame(slug: str) -> str:
-    return _absolute("fame", slug)
+    return absolute("fame", slug)
 
 
 def media(view_sha256: str) -> str:
-    return _absolute("media", view_sha256)
+    return urljoin(settings.SITE_URL, addresses.media(view_sha256))
 
 
 def confirm(subscriber: Subscriber) -> str:
     """Works for CONFIRM_VALID_S, and not across a departure: rejoining needs the newer link."""
     token = signing.dumps([subscriber.pk.hex, _generation(subscriber)], salt=CONFIRM_SALT)
-    return _absolute("confirm", token)
+    return absolute("confirm", token)
 
 
 def leave(subscriber_id: UUID) -> str:
     """Works for ever, and is the same in every mail: an old newsletter must still be a way out."""
-    return _absolute("leave", _leave_signer().sign(subscriber_id.hex))
+    return absolute("leave", _leave_signer().sign(subscriber_id.hex))
 
 
 def confirming(token: str) -> Subscriber:
@@ -77,7 +79,3 @@ def _leave_signer() -> signing.Signer:
 
 def _generation(subscriber: Subscriber) -> str:
     return subscriber.left_at.isoformat() if subscriber.left_at else ""
-
-
-def _absolute(name: str, *args: object) -> str:
-    return settings.SITE_URL + reverse(name, args=args)

@@ -1,22 +1,45 @@
-"""What collector tells us: photos were withdrawn, or a volunteer asks about one."""
+"""What collector tells us: photos were withdrawn, an account was erased, or a volunteer asks about a photo or everything."""
 
 from typing import Any
 from uuid import UUID
 
 from django.dispatch import receiver
 
-from collector.models import Photo
-from collector.signals import photo_described, photos_withdrawn
-from newsletter import edition, votes
+from collector.models import Photo, Volunteer
+from collector.signals import photo_described, photos_withdrawn, volunteer_described, volunteer_erased
+from newsletter import edition, fame, votes
+from newsletter.models import EditionEntry, Vote
 
 
 @receiver(photos_withdrawn)
 def forget(sender: Any, photo_ids: list[UUID], **kwargs: Any) -> dict[str, list[str]]:
-    """For the receipt: the editions that had shown the photos."""
+    """For the receipt: the editions that had shown the photos. Nobody has voted on them any more."""
+    Vote.objects.filter(photo__in=photo_ids).delete()
     return edition.forget(photo_ids)
+
+
+@receiver(volunteer_erased)
+def forget_volunteer(sender: Any, volunteer: Volunteer, **kwargs: Any) -> None:
+    """Votes go with the volunteer's row; leaderboards in editions hold the id without a foreign key."""
+    edition.forget_volunteer(volunteer.pk)
 
 
 @receiver(photo_described)
 def tell_votes(sender: Any, photo: Photo, **kwargs: Any) -> dict[str, Any]:
     """How others voted."""
     return {"votes": votes.counts(photo=photo)}
+
+
+@receiver(volunteer_described)
+def tell_everything(sender: Any, volunteer: Volunteer, **kwargs: Any) -> dict[str, Any]:
+    """For the takeout: the votes this volunteer gave, their standing, and where their photos were printed."""
+    given = Vote.objects.filter(volunteer=volunteer).order_by("pk")
+    printed = EditionEntry.objects.filter(photo__volunteer=volunteer).select_related("edition__recognizer").order_by("pk")
+    return {
+        "votes_given": ({"photo": str(row.photo_id), "like": row.like, "voted_at": row.voted_at} for row in given.iterator()),
+        "fame": fame.standing(volunteer=volunteer),
+        "printed": (
+            {"edition": str(row.edition), "photo": str(row.photo_id), "caption": row.caption, "credit": row.credit}
+            for row in printed.iterator()
+        ),
+    }

@@ -4,7 +4,6 @@ What a sender must know after a failure is only this: did the whole message leav
 spoken here step by step (smtplib's `sendmail` does not tell), and the end mark is sent apart from the body.
 """
 
-import os
 import re
 import smtplib
 import socket
@@ -18,6 +17,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail.utils import DNS_NAME
+
+from config.files import write_whole
 
 SHUTTING_DOWN = 421  # RFC 5321: the server closes the connection after this answer
 ANSWER_CHARS = 300  # of a server's answer that are kept; the column's length
@@ -102,15 +103,9 @@ class FolderTransport:
         path = self.folder / f"{name}.eml"
         if path.exists():
             return "written before"
-        part = path.with_suffix(f".{os.getpid()}.part")
         try:
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.rename(path)
+            write_whole(path, data)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise Lost(f"{self.folder}: {error.strerror}", handed_over=False) from error
         return f"written to {path.name}"
 

@@ -1,14 +1,12 @@
 """What phones ask of RELEASE: the manifest, the keys that sign it, the files it names; and what they report back."""
 
 import hashlib
-from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse
 from django.utils.cache import get_conditional_response
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,6 +16,7 @@ from collector import limits
 from collector.api import problems
 from collector.errors import UnknownRecognizer
 from collector.models import Recognizer
+from collector.negotiation import AnyAccept
 from training import benchmarks, blobs, keys, manifest, release
 from training.errors import NothingReleased, RangeNotSatisfiable
 from training.serializers import BenchmarkSerializer, KeySetSerializer
@@ -27,20 +26,10 @@ IMMUTABLE = "public, max-age=31536000, immutable"  # a blob is named by its dige
 _IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="ETag of the last answer")
 
 
-class _AnyAccept(BaseContentNegotiation):
-    """These answers have one form each, whatever Accept says: a phone asks for application/jose and also reads problems."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return next(iter(parsers), None)
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        return renderers[0], renderers[0].media_type
-
-
 class _Public(APIView):
     authentication_classes = ()
     permission_classes = [AllowAny]
-    content_negotiation_class = _AnyAccept
+    content_negotiation_class = AnyAccept
 
 
 class Manifest(_Public):

@@ -35,6 +35,10 @@ class NothingToEvaluate(Problem):
     status, code, title = 422, "nothing-to-evaluate", "There is no photo to evaluate on."
 
 
+class Contended(Problem):
+    status, code, title = 409, "contended", "Photos were withdrawn while a snapshot of them was taken."
+
+
 class EmptySnapshot(Problem):
     status, code, title = 409, "empty-snapshot", "There is no accepted photo to learn from."
 

@@ -106,6 +106,7 @@ class Release(models.Model):
     rolls_back_to = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="+")
     minimum_app = models.CharField(max_length=20, default="1.0")
     published_at = models.DateTimeField(default=timezone.now, editable=False)
+    left_at = models.DateTimeField(null=True, editable=False, help_text="when no channel offered it any more")
 
     class Meta:
         ordering = ["-version"]

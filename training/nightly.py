@@ -142,12 +142,15 @@ def _is_repetition(run: Run) -> bool:
 
 
 def _photos(run: Run, plan: Plan, progress: Progress) -> tuple[Plan, Photos]:
-    """The plan's photos; where one was withdrawn since they were frozen, a new plan without it."""
-    try:
-        return plan, _load(plan, progress)
-    except MissingObject:
-        plan = _plan(run)
-        return plan, _load(plan, progress)
+    """The plan's photos; as often as one was withdrawn since they were frozen, a new plan without it."""
+    while True:
+        try:
+            return plan, _load(plan, progress)
+        except MissingObject:
+            again = _plan(run)
+            if again.entries == plan.entries:
+                raise  # not withdrawn: the store has lost it
+            plan = again
 
 
 def _load(plan: Plan, progress: Progress) -> Photos:
@@ -223,11 +226,12 @@ def _keep_values(run: Run, embed: Any, photos: Photos) -> None:
     values = knn_shapley(
         embed(photos.train.images), photos.train.truth, embed(photos.validation.images), photos.validation.truth
     )
-    there = {str(key) for key in Photo.objects.filter(recognizer=run.recognizer).values_list("pk", flat=True)}
+    living = Photo.objects.filter(recognizer=run.recognizer).exclude(state=Photo.State.WITHDRAWN)
+    there = {str(key) for key in living.values_list("pk", flat=True)}
     rows = [
         PhotoValue(run=run, photo_id=photo_id, value=float(value))
         for photo_id, value in zip(photos.train.ids, values, strict=True)
-        if photo_id in there  # deleted while the night ran
+        if photo_id in there  # not withdrawn or deleted while the night ran
     ]
     with transaction.atomic():
         runs.renew(run.pk, run.fence)  # fenced: a process that lost its run replaces nobody's values

@@ -1,21 +1,44 @@
-"""What collector tells us: photos were withdrawn, or somebody asks what a photo was worth."""
+"""What collector tells us: photos were withdrawn, or somebody asks what became of a photo, of an erasure, of all they sent."""
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 from django.dispatch import receiver
 
-from collector.models import Photo
-from collector.signals import photo_described, photos_withdrawn
-from training import snapshot
+from collector.models import Erasure, Photo, Volunteer
+from collector.signals import erasure_described, photo_described, photos_withdrawn, volunteer_described
+from training import receipts, snapshot
 from training.models import PhotoValue
 
 
 @receiver(photos_withdrawn)
 def name_what_learned(sender: Any, photo_ids: list[UUID], **kwargs: Any) -> dict[str, Any]:
-    """For the receipt: the snapshots that hold the photos, and the releases that came of them."""
-    holding = snapshot.containing(photo_ids)
-    return {"snapshots": holding.snapshots, "releases": holding.releases}
+    """For the receipt: the snapshots that hold the photos, their runs, and the releases that came of them."""
+    PhotoValue.objects.filter(photo__in=photo_ids).delete()
+    snapshots = snapshot.containing(photo_ids)
+    learned = receipts.learned_from(snapshots)
+    return {
+        "snapshots": snapshots,
+        "runs": [receipts.name(run) for run in learned.runs],
+        "releases": [str(release) for release in learned.releases],
+    }
+
+
+@receiver(erasure_described)
+def tell_what_became(sender: Any, erasure: Erasure, **kwargs: Any) -> dict[str, Any]:
+    """The same as of now, with each release's state, and when the last one left."""
+    learned = receipts.learned_from(erasure.receipt.get("snapshots", []))
+    return {
+        "receipt": {
+            "runs": [receipts.name(run) for run in learned.runs],
+            "releases": [str(release) for release in learned.releases],
+        },
+        "releases": [
+            {"name": str(release), "state": release.state, "left_at": release.left_at} for release in learned.releases
+        ],
+        "model_free_at": learned.free_at(erasure.requested_at),
+    }
 
 
 @receiver(photo_described)
@@ -24,3 +47,12 @@ def tell_worth(sender: Any, photo: Photo, **kwargs: Any) -> dict[str, Any]:
     # "-run_id", not "-run": that would be Run's own order, newest first, turned round.
     newest = PhotoValue.objects.filter(photo=photo).order_by("-run_id").first()
     return {} if newest is None else {"worth": newest.value}
+
+
+@receiver(volunteer_described)
+def tell_all_worths(sender: Any, volunteer: Volunteer, **kwargs: Any) -> dict[str, Iterator[dict[str, Any]]]:
+    """For the takeout: what each night found each photo worth."""
+    values = PhotoValue.objects.filter(photo__volunteer=volunteer).select_related("run__recognizer").order_by("pk")
+    return {
+        "worth": ({"photo": str(row.photo_id), "run": receipts.name(row.run), "value": row.value} for row in values.iterator())
+    }

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from collector.models import Recognizer
@@ -73,6 +73,7 @@ def publish(
         ]
         release = _new_release(run.recognizer, run=run, artifacts=rows)
         _advance(run.recognizer, channel, release, replaces)
+        _note_what_left(run.recognizer)
         runs.finish(run, Run.State.RELEASED, f"Released {release}. {message}".strip())
     return release
 
@@ -98,6 +99,7 @@ def offer(*, recognizer: Recognizer, version: int, channel: str = STABLE, rollou
         if row is None or row.release_id != release.pk:
             _advance(recognizer, channel, release, row.release if row else None)
         Channel.objects.filter(recognizer=recognizer, name=channel).update(rollout=rollout, changed_at=timezone.now())
+        _note_what_left(recognizer)
     return channel_of(recognizer, channel)
 
 
@@ -117,6 +119,7 @@ def rollback(*, recognizer: Recognizer, channel: str = STABLE) -> Release:
         source = target.rolls_back_to or target
         release = _new_release(recognizer, run=source.run, artifacts=list(source.artifacts.all()), rolls_back_to=source)
         _flip(row, release=release, previous=source, rollout=100)
+        _note_what_left(recognizer)
     return release
 
 
@@ -133,6 +136,7 @@ def withdraw(*, release: Release) -> Release | None:
                 replacement = rollback(recognizer=release.recognizer, channel=name)
             except NothingToRollBackTo:
                 continue
+        _note_what_left(release.recognizer)
     release.refresh_from_db()
     return replacement
 
@@ -140,8 +144,11 @@ def withdraw(*, release: Release) -> Release | None:
 def ramp(*, recognizer: Recognizer, percent: int, channel: str = STABLE) -> Channel:
     """Offer the channel's release to this share of devices. Raises NotAPercentage, UnknownChannel."""
     _check_percent(percent)
-    if not Channel.objects.filter(recognizer=recognizer, name=channel).update(rollout=percent, changed_at=timezone.now()):
-        raise _unknown_channel(recognizer, channel)
+    with transaction.atomic():
+        _take_turn(recognizer)
+        if not Channel.objects.filter(recognizer=recognizer, name=channel).update(rollout=percent, changed_at=timezone.now()):
+            raise _unknown_channel(recognizer, channel)
+        _note_what_left(recognizer)
     return channel_of(recognizer, channel)
 
 
@@ -235,6 +242,20 @@ def _flip(row: Channel, *, release: Release, previous: Release | None, rollout: 
     unmoved = Channel.objects.filter(pk=row.pk, release=row.release_id)  # compare and set
     if not unmoved.update(release=release, previous=previous, rollout=rollout, changed_at=timezone.now()):
         raise ChannelMoved(channel=row.name)
+
+
+def _note_what_left(recognizer: Recognizer) -> None:
+    """After every move: stamp releases that no channel offers any more, and clear the stamp of those that came back.
+
+    Receipts of erasures read it: when did the last model that had learned from a photo leave? Safe to repeat.
+    """
+    channels = Channel.objects.filter(recognizer=recognizer)
+    # While a ramp is under way, the devices outside it get the release before.
+    offered = Q(pk__in=channels.values("release")) | Q(pk__in=channels.filter(rollout__lt=100).values("previous"))
+    offered &= Q(state=Release.State.PUBLISHED)
+    releases = Release.objects.filter(recognizer=recognizer)
+    releases.filter(offered).exclude(left_at=None).update(left_at=None)
+    releases.exclude(offered).filter(left_at=None).update(left_at=timezone.now())
 
 
 def _check_percent(percent: int) -> None:

@@ -5,21 +5,23 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
-import structlog
 from django.conf import settings
-from django.db.models import Min
+from django.db import transaction
+from django.db.models import F, Min
 
-from collector.models import Label, Photo, Recognizer
+from collector.models import Decision, Label, Photo, Recognizer
 from collector.storage import MissingObject, put_blob, store
-from training.errors import CorruptSnapshot, EmptySnapshot, NothingHeldOut, TooFewPhotos
-from training.models import Release, Run, Snapshot
+from training.errors import Contended, CorruptSnapshot, EmptySnapshot, NothingHeldOut, TooFewPhotos
+from training.models import Snapshot
 
 KIND = "snapshots"
 SPLITS = (Photo.Split.TRAIN, Photo.Split.VALIDATION, Photo.Split.TEST)  # photos of Split.NONE are left out
 LEAST_LABELS = 2  # with one class there is nothing to tell apart
-log = structlog.get_logger()
+TRIES = 5  # of a snapshot during which photos are withdrawn; reading a hundred thousand rows takes seconds
+DECISION_MARGIN = timedelta(minutes=10)  # longer than reading the photos of a snapshot takes
 
 
 @dataclass(frozen=True)
@@ -42,21 +44,29 @@ class Classes:
     dropped: dict[str, int]
 
 
-@dataclass(frozen=True)
-class Holding:
-    """Where some photos went: digests of snapshots, ids of runs, and names of releases, oldest first."""
-
-    snapshots: list[str]
-    runs: list[int]
-    releases: list[str]
-
-
 def take(*, recognizer: Recognizer) -> Snapshot:
-    """Freeze the recognizer's accepted photos. The same photos give the same digest and the same row. Raises EmptySnapshot."""
-    entries = _entries(recognizer)
-    if not entries:
-        raise EmptySnapshot(f"{recognizer.name} has no accepted photo. Accept some in the review queue.")
-    digest = put_blob(KIND, as_lines(entries))
+    """Freeze the recognizer's accepted photos. The same photos give the same digest and the same row. Raises EmptySnapshot,
+    Contended."""
+    for _ in range(TRIES):
+        withdrawn = _withdrawn(recognizer)
+        entries = _entries(recognizer)
+        if not entries:
+            raise EmptySnapshot(f"{recognizer.name} has no accepted photo. Accept some in the review queue.")
+        digest = put_blob(KIND, as_lines(entries))
+        with transaction.atomic():
+            # A withdrawal takes the same turn. Either it comes first, and we see it here and look again; or it comes after this
+            # row, and its receipt names it.
+            Recognizer.objects.filter(pk=recognizer.pk).update(turn=F("turn") + 1)
+            if _withdrawn(recognizer) == withdrawn:
+                return _row(recognizer, digest, entries)
+    raise Contended(f"{TRIES} times a photo was withdrawn while the list was made. Start the night again.")
+
+
+def _withdrawn(recognizer: Recognizer) -> int:
+    return Photo.objects.filter(recognizer=recognizer, state=Photo.State.WITHDRAWN).count()
+
+
+def _row(recognizer: Recognizer, digest: str, entries: Sequence[Entry]) -> Snapshot:
     counts: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
     for entry in entries:
         counts[entry.split][entry.label] += 1
@@ -115,31 +125,36 @@ def too_few(dropped: dict[str, int], *, most: int = 5) -> str:
     return ", ".join(named[:most]) + rest
 
 
-def containing(photo_ids: Sequence[UUID]) -> Holding:
-    """Which snapshots, runs and releases hold any of these photos, by reading the snapshot files.
+def containing(photo_ids: Sequence[UUID]) -> list[str]:
+    """Digests of the snapshots that hold any of these photos, oldest first; told by rows, no file is read.
 
-    A snapshot that cannot be read counts as holding them: a receipt rather names one too many.
+    A photo that is accepted is in every snapshot until it is rejected or withdrawn, so its decisions say which. A rejection
+    counts only DECISION_MARGIN later: the list may have been read just before it. A receipt rather names one too many.
     """
-    photos = Photo.objects.filter(pk__in=photo_ids, accepted_at__isnull=False)
-    first = photos.aggregate(first=Min("accepted_at"))["first"]
-    if first is None:  # never accepted: in no snapshot
-        return Holding([], [], [])
-    # Older snapshots cannot hold them; without this, each withdrawal would read every file since the first night.
-    recognizers = photos.values("recognizer")
-    candidates = Snapshot.objects.filter(taken_at__gte=first, recognizer__in=recognizers).order_by("taken_at", "pk")
-    wanted = {str(photo_id) for photo_id in photo_ids}
-    found = [snapshot for snapshot in candidates if _holds(snapshot, wanted)]
-    runs = Run.objects.filter(snapshot__in=found).order_by("pk")
-    releases = Release.objects.filter(run__in=runs).select_related("recognizer").order_by("recognizer", "version")
-    return Holding([item.digest for item in found], [run.pk for run in runs], [str(release) for release in releases])
+    photos = Photo.objects.filter(pk__in=photo_ids, accepted_at__isnull=False, split__in=SPLITS).order_by()
+    rejected = set(Decision.objects.filter(photo__in=photos, verdict="reject").values_list("photo", flat=True))
+    found: dict[int, Snapshot] = {}
+    # Most were never rejected: of those only the first one of each recognizer matters.
+    for recognizer, first in photos.exclude(pk__in=rejected).values_list("recognizer").annotate(Min("accepted_at")):
+        found |= Snapshot.objects.filter(recognizer=recognizer, taken_at__gte=first).in_bulk()
+    for photo in photos.filter(pk__in=rejected).only("recognizer", "accepted_at"):
+        for begin, end in _accepted_spans(photo):
+            spanned = Snapshot.objects.filter(recognizer=photo.recognizer_id, taken_at__gte=begin)
+            found |= (spanned.filter(taken_at__lt=end + DECISION_MARGIN) if end else spanned).in_bulk()
+    return [snapshot.digest for snapshot in sorted(found.values(), key=lambda each: (each.taken_at, each.pk))]
 
 
-def _holds(snapshot: Snapshot, wanted: set[str]) -> bool:
-    try:
-        return any(entry.photo in wanted for entry in read(snapshot))
-    except CorruptSnapshot:
-        log.exception("snapshot unreadable", digest=snapshot.digest)
-        return True
+def _accepted_spans(photo: Photo) -> list[tuple[datetime, datetime | None]]:
+    """[from, until) in which the photo was accepted; None: to the end."""
+    spans: list[tuple[datetime, datetime | None]] = []
+    begin = photo.accepted_at
+    for verdict, decided_at in photo.decisions.order_by("decided_at", "pk").values_list("verdict", "decided_at"):
+        if verdict != "reject":
+            begin = begin or decided_at
+        elif begin and decided_at > begin:
+            spans.append((begin, decided_at))
+            begin = None
+    return [*spans, (begin, None)] if begin else spans
 
 
 def _entries(recognizer: Recognizer) -> list[Entry]:
