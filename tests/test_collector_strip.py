@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from collector.errors import NotAnAllowedFormat, NotAWholeImage, PhotoTooLarge
-from collector.strip import PNG_SIGNATURE, strip
+from collector.png import PNG_SIGNATURE
+from collector.strip import strip
 from config.errors import Problem
 from tests.drawing import SECRET, jpeg, png, webp
 
