@@ -22,6 +22,7 @@ from django.conf import settings
 from collector.decoder import ANSWER, READY, REQUEST
 from collector.duplicates import bands_of
 
+CHILD = Path(__file__).with_name("decoder.py")
 PIPE_BYTES = 2**20  # Linux' most for everybody: a photo passes in a few turns instead of dozens
 ANSWER_MAX_BYTES = 16 * 2**20  # bytes of one picture in an answer; a view of noise takes 1 MB
 START_S = 20  # seconds for Python and Pillow to load on a machine that is busy
@@ -89,7 +90,7 @@ class Decoder:
         self.limits, self.photos = limits, 0
         try:
             self.process = subprocess.Popen(  # noqa: S603  our own file, and numbers
-                [sys.executable, "-P", str(Path(__file__).with_name("decoder.py")), *map(str, limits)],
+                [sys.executable, "-P", str(CHILD), *map(str, limits)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 bufsize=0,
