@@ -1,8 +1,6 @@
 """INTAKE, in the worker: one decode of a photo gives all that anyone will see or compute: view, thumbnail, hash, cluster."""
 
-import io
 from datetime import timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -10,35 +8,14 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
-from PIL import Image
 
-from collector.duplicates import cluster_of, perceptual_hash
+from collector.decoding import Derived, DoesNotDecode, NoDecoder, derive
+from collector.duplicates import cluster_of
 from collector.intake import assure, discard
 from collector.models import Photo, Recognizer
 from collector.storage import put_blob, store
 
-# Twelve-megapixel phones shoot 4000 or 4032 pixels wide: a quarter of that is what the JPEG decoder can give for free.
-VIEW_SIDE = 1000  # pixels, longer side
-THUMBNAIL_SIDE = 320  # pixels, longer side
-VIEW_QUALITY, THUMBNAIL_QUALITY = 88, 80  # JPEG; above 88 the night's accuracy does not change
-UPRIGHT = {  # EXIF orientation → what makes the picture upright (CIPA DC-008, table 8)
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 log = structlog.get_logger()
-
-
-class Derived(NamedTuple):
-    """`view`, `thumbnail`: JPEG bytes, upright, sRGB, without metadata. `bands`: the perceptual hash."""
-
-    view: bytes
-    thumbnail: bytes
-    bands: tuple[int, ...]
 
 
 def undeveloped() -> list[str]:
@@ -51,8 +28,9 @@ def undeveloped() -> list[str]:
 def develop(*, photo_id: UUID) -> bool:
     """Decode one received photo and derive what others need. Returns False where somebody else has it or it is done.
 
-    A photo that cannot be decoded becomes `broken`. A worker that dies leaves a lease that runs out; after DEVELOP_ATTEMPTS
-    the photo is taken for the killer of its workers and becomes `broken` too.
+    A photo that cannot be decoded becomes `broken`, with the reason; that takes no second attempt, because what it can kill is
+    only the child that decodes it. A worker that dies leaves a lease that runs out; after DEVELOP_ATTEMPTS the photo is taken
+    for the killer of its workers and becomes `broken` too. Raises NoDecoder where the machine can start no child.
     """
     now = timezone.now()
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
@@ -67,39 +45,14 @@ def develop(*, photo_id: UUID) -> bool:
     data = store().get(f"originals/{photo.sha256}")
     try:
         derived = derive(data, photo.orientation)
-    except Exception as error:  # whatever a decoder raises on a stranger's bytes says: this is no photo that can be shown
-        log.info("photo broken", photo=str(photo_id), error=repr(error))
-        return _set_aside(photo, f"it does not decode ({type(error).__name__})")
+    except DoesNotDecode as problem:
+        log.info("photo broken", photo=str(photo_id), why=str(problem))
+        return _set_aside(photo, str(problem))
+    except NoDecoder:
+        # No attempt at this photo was made. The lease stays, so that the machine has time to recover.
+        _ours(photo).update(attempts=F("attempts") - 1)
+        raise
     return _keep(photo, derived)
-
-
-def derive(data: bytes, orientation: int) -> Derived:
-    """One decode, at the coarsest scale that still gives the view; thumbnail and hash come from the view."""
-    with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as image:
-        image.draft("RGB", (VIEW_SIDE, VIEW_SIDE * min(image.size) // max(image.size) or 1))
-        image.load()
-        picture = _opaque(image)
-    picture.thumbnail((VIEW_SIDE, VIEW_SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    if orientation in UPRIGHT:
-        picture = picture.transpose(UPRIGHT[orientation])
-    small = picture.copy()
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return Derived(_jpeg(picture, VIEW_QUALITY), _jpeg(small, THUMBNAIL_QUALITY), perceptual_hash(small))
-
-
-def _opaque(image: Image.Image) -> Image.Image:
-    """RGB; what is transparent becomes white, as on a page."""
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
-
-
-def _jpeg(picture: Image.Image, quality: int) -> bytes:
-    file = io.BytesIO()
-    picture.info.clear()  # Pillow would write a comment or a profile that it read from the original
-    picture.save(file, "JPEG", quality=quality, optimize=False)
-    return file.getvalue()
 
 
 def _keep(photo: Photo, derived: Derived) -> bool:

@@ -10,10 +10,8 @@ from operator import or_
 from typing import cast
 from uuid import UUID
 
-import imagehash
 from django.conf import settings
 from django.db.models import Q
-from PIL import Image
 
 from collector.models import HASH_BANDS, Photo
 
@@ -21,10 +19,9 @@ BAND_BITS = 16
 CANDIDATES = 2_000  # rows compared at the most; a flood of one picture must not make each look-up slower than the last
 
 
-def perceptual_hash(upright: Image.Image) -> tuple[int, ...]:
-    """Four bands of 0…65535. Give it a small upright picture: from a full photo it takes a hundred times as long."""
-    value = int(str(imagehash.phash(upright)), 16)
-    return tuple(value >> BAND_BITS * band & 0xFFFF for band in range(HASH_BANDS))
+def bands_of(phash: int) -> tuple[int, ...]:
+    """Four bands of 0…65535 of a 64-bit hash (collector.decoder.perceptual_hash)."""
+    return tuple(phash >> BAND_BITS * band & 0xFFFF for band in range(HASH_BANDS))
 
 
 def distance(one: tuple[int, ...], other: tuple[int, ...]) -> int:

@@ -13,6 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 SECRET_KEY_LEAST = 50  # characters; Django's own warning begins at the same length
 BUILT_IN_WEIGHTS = ("imagenet", "none")
+# Bytes that Pillow holds of each pixel at its peak, measured: docs/what-happens-to-a-photo.md.
+DECODED_PIXEL_BYTES, WEBP_PIXEL_BYTES = 4, 17
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -158,6 +160,35 @@ def split_shares(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Check
             id="photorally.E006",
         )
     ]
+
+
+@register()
+def decoding_limits(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """What intake takes must fit what its decoder may use, or good photos would be set aside as broken."""
+    found: list[CheckMessage] = []
+    needed = settings.PHOTO_MAX_BYTES + max(
+        settings.PHOTO_MAX_PIXELS * DECODED_PIXEL_BYTES,
+        min(settings.PHOTO_MAX_PIXELS, settings.WEBP_MAX_PIXELS) * WEBP_PIXEL_BYTES,
+        settings.JPEG_HELD_MAX_BYTES,
+    )
+    if needed > settings.DECODE_MEMORY_BYTES:
+        found.append(
+            Error(
+                f"DECODE_MEMORY_BYTES={settings.DECODE_MEMORY_BYTES} is less than the largest photo needs: {needed} bytes.",
+                hint="Raise DECODE_MEMORY_BYTES, or lower PHOTO_MAX_PIXELS or PHOTO_MAX_BYTES.",
+                id="photorally.E041",
+            )
+        )
+    if not settings.DECODE_CPU_S <= settings.DECODE_WALL_S < settings.DEVELOP_LEASE_S / 2:  # a photo may get a second child
+        found.append(
+            Error(
+                f"DECODE_CPU_S={settings.DECODE_CPU_S}, DECODE_WALL_S={settings.DECODE_WALL_S} and"
+                f" DEVELOP_LEASE_S={settings.DEVELOP_LEASE_S} contradict each other.",
+                hint="Let DECODE_CPU_S be at most DECODE_WALL_S, and DECODE_WALL_S less than half of DEVELOP_LEASE_S.",
+                id="photorally.E042",
+            )
+        )
+    return found
 
 
 @register(Tags.security, deploy=True)

@@ -91,6 +91,10 @@ PHOTO_MAX_BYTES = env.whole("PHOTO_MAX_BYTES", 25 * 2**20, least=2**10, most=2**
 PHOTO_MAX_PIXELS = env.whole("PHOTO_MAX_PIXELS", 50_000_000, least=10_000, most=10**9, unit="pixels")  # RGB: 150 MB
 BODIES_MAX_BYTES = 512 * 2**20  # bytes of uploads in the memory of one web worker; beyond it phones are asked to come back
 BODIES_RETRY_S = 5  # seconds; an upload over a good network takes less
+WEBP_MAX_PIXELS = 16_000_000  # pixels; its decoder holds 16 to 17 bytes of each: 50 MP would take 850 MB
+# Bytes of coefficients that a decoder holds of a JPEG in several scans: 50 MP need 143 MB as cameras write them (4:2:0), 286 MB
+# without chroma subsampling, so that such pictures are taken up to 41 MP.
+JPEG_HELD_MAX_BYTES = 240 * 2**20
 PHOTO_MIN_SIDE = 32  # pixels; below it there is nothing to recognise
 PHOTOS_PER_DAY = env.whole("PHOTOS_PER_DAY", 500, least=1, most=10**6, unit="photos per volunteer and day")
 REGISTRATIONS_PER_DAY = env.whole("REGISTRATIONS_PER_DAY", 100, least=1, most=10**6, unit="registrations per address")
@@ -107,6 +111,12 @@ SWEEP_STORE_S = 2400  # seconds
 SWEEP_LEASE_S = 120  # seconds one part may take (4,000 objects on a local disk take a tenth of one) before another worker tries
 DEVELOP_LEASE_S = 60  # seconds a worker may take for one photo's image work before another may try
 DEVELOP_ATTEMPTS = 3  # tries before a photo is set aside as broken
+# Of the process that decodes, beyond the 28 MB it has when idle. The most that a photo within the limits above was seen to
+# take is 297 MB (docs/what-happens-to-a-photo.md); a worker with its decoder stays under 512 MB.
+DECODE_MEMORY_BYTES = env.whole("DECODE_MEMORY_BYTES", 320 * 2**20, least=2**26, most=2**36, unit="bytes")
+DECODE_CPU_S = 6  # seconds of CPU for one photo; the worst that decodes takes 2
+DECODE_WALL_S = 8  # seconds for one photo on a machine that is busy; with the rest of the work it stays under 10
+DECODER_PHOTOS = 500  # photos a decoder process takes before a fresh one: what its libraries leak goes with it
 
 # ---- near-duplicates and splits ----------------------------------------------------------------------------------
 NEAR_DUPLICATE_BITS = 6  # of 64: re-encoded and resized copies measured 0-4, other photos of one object 14 and more

@@ -95,6 +95,21 @@ def test_shares_that_lose_photos_are_refused(clean, shares):
     assert "together 1" in found()["photorally.E006"]
 
 
+def test_a_decoder_with_too_little_memory_is_refused(clean):
+    clean.PHOTO_MAX_PIXELS = 108_000_000
+    assert "Raise DECODE_MEMORY_BYTES" in found()["photorally.E041"]
+    clean.DECODE_MEMORY_BYTES = 2**29
+    assert found() == {}
+
+
+def test_time_limits_of_decoding_that_contradict_each_other_are_refused(clean):
+    clean.DECODE_CPU_S = clean.DECODE_WALL_S + 1
+    assert "DECODE_WALL_S" in found()["photorally.E042"]
+    clean.DECODE_CPU_S = 1
+    clean.DEVELOP_LEASE_S = 10
+    assert "contradict" in found()["photorally.E042"]
+
+
 def test_mail_to_files_is_a_warning_where_it_is_deployed(clean):
     clean.EMAIL_URL = "file:///tmp/mail"
     assert found() == {}
