@@ -12,7 +12,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from PIL import Image
 
-from collector.duplicates import cluster_of, perceptual_hash
+from collector.duplicates import cluster_of, perceptual_hash, remember
 from collector.intake import discard
 from collector.models import Photo, Recognizer
 from collector.storage import put_blob, store
@@ -107,14 +107,17 @@ def _keep(photo: Photo, derived: Derived) -> bool:
     with transaction.atomic():
         # Two photos of one burst, developed at the same time, must not each found a cluster.
         Recognizer.objects.filter(pk=photo.recognizer_id).update(turn=F("turn") + 1)
+        cluster = cluster_of(photo, derived.bands)
         kept = _ours(photo).update(
             state=Photo.State.PENDING,
             view_sha256=view,
             thumbnail_sha256=thumbnail,
-            cluster=cluster_of(photo, derived.bands),
+            cluster=cluster,
             lease_until=None,
             **{f"phash_{band}": value for band, value in enumerate(derived.bands)},
         )
+        if kept:
+            remember(photo, derived.bands, cluster)
     if not kept:  # withdrawn while we decoded it, or our lease ran out: leave no bytes behind
         discard(f"views/{view}", view_sha256=view)
         discard(f"thumbnails/{thumbnail}", thumbnail_sha256=thumbnail)

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from collector import duplicates
 from collector.errors import UnknownPhoto
 from collector.intake import discard
 from collector.models import Erasure, Photo, Volunteer
@@ -24,6 +25,7 @@ def withdraw(*, photo_id: UUID, volunteer: Volunteer) -> Erasure:
 def erase(*, volunteer: Volunteer) -> Erasure:
     """Withdraw all photos of a volunteer and forget who it was; the token stops working."""
     with transaction.atomic():
+        volunteer.memberships.all().delete()
         erasure = _withdraw(list(volunteer.photos.exclude(state=Photo.State.WITHDRAWN)), volunteer)
         Volunteer.objects.filter(pk=volunteer.pk).update(
             handle=None, token_hash=f"erased:{volunteer.pk.hex}", erased_at=timezone.now()
@@ -35,6 +37,7 @@ def _withdraw(photos: Sequence[Photo], volunteer: Volunteer) -> Erasure:
     ids = [photo.pk for photo in photos if photo.state != Photo.State.WITHDRAWN]
     with transaction.atomic():
         Photo.objects.filter(pk__in=ids).update(state=Photo.State.WITHDRAWN, taken_hour=None, device_model="", lease_until=None)
+        duplicates.forget(ids)
         receipt: dict[str, list[object]] = {}
         for _, facts in photos_withdrawn.send(sender=Photo, photo_ids=ids):
             for name, values in cast(dict[str, list[object]], facts or {}).items():

@@ -20,7 +20,8 @@ from collector.errors import (
     UnknownLabel,
     UnknownRecognizer,
 )
-from collector.limits import check, spend
+from collector.invitations import must_be_invited
+from collector.limits import MINUTE, Limit, check, of_address, of_volunteer, spend
 from collector.models import Challenge, Label, Photo, Recognizer, Volunteer
 from collector.storage import store
 from collector.strip import Stripped, strip
@@ -94,9 +95,19 @@ def known(*, photo_id: UUID, volunteer: Volunteer, sent_sha256: str | None) -> P
     return photo
 
 
-def may_send(volunteer: Volunteer) -> None:
-    """Raise LimitReached before a body is read that could not be kept."""
-    check(_allowance(volunteer), settings.PHOTOS_PER_DAY)
+def may_send(volunteer: Volunteer, address: str, *, new: bool = True) -> None:
+    """Count a try to send a photo, and raise LimitReached before a body is read that could not be kept.
+
+    Tries count whatever comes of them: these limits protect the server. The daily quota counts photos that are kept
+    (`receive`), so a `new` photo is only compared with it, and the retry of a known one is not.
+    """
+    spend(
+        of_volunteer("photo uploads", volunteer, settings.PHOTO_REQUESTS_PER_MINUTE, MINUTE),
+        of_address("photo uploads", address, settings.PHOTO_REQUESTS_PER_ADDRESS_MINUTE, MINUTE),
+        of_address("photo uploads", address, settings.PHOTO_REQUESTS_PER_ADDRESS_DAY),
+    )
+    if new:
+        check(_quota(volunteer))
 
 
 def receive(
@@ -112,10 +123,13 @@ def receive(
 ) -> tuple[Photo, bool]:
     """Take one photo in; returns its row and whether it is new. The same bytes again return the row that is there.
 
-    Raises NotAnAllowedFormat, NotAWholeImage, PhotoTooLarge, PhotoConflict, PhotoGone, LimitReached; then nothing is stored.
+    Raises NotAnAllowedFormat, NotAWholeImage, PhotoTooLarge, PhotoConflict, PhotoGone, LimitReached, InvitationRequired; then
+    nothing is stored.
     """
     if photo := known(photo_id=photo_id, volunteer=volunteer, sent_sha256=sent_sha256):
         return photo, False
+    if source == Photo.Source.PHONE:  # looked at before the body too, but whoever calls this cannot forget it
+        must_be_invited(volunteer=volunteer, recognizer=recognizer)
     stripped = strip(body)
     digest = hashlib.sha256(stripped.data).hexdigest()
     store().put(f"originals/{digest}", stripped.data)
@@ -123,7 +137,7 @@ def receive(
     try:
         with transaction.atomic():
             if source == Photo.Source.PHONE:
-                spend(_allowance(volunteer), settings.PHOTOS_PER_DAY)
+                spend(_quota(volunteer))
             photo.save(force_insert=True)
     except (IntegrityError, LimitReached):
         discard(f"originals/{digest}", sha256=digest)
@@ -151,8 +165,8 @@ def discard(key: str, **digest: str) -> None:
         store().put(key, data)
 
 
-def _allowance(volunteer: Volunteer) -> str:
-    return f"photos:{volunteer.pk}"
+def _quota(volunteer: Volunteer) -> Limit:
+    return of_volunteer("photos", volunteer, settings.PHOTOS_PER_DAY)
 
 
 def _row(

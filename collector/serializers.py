@@ -19,6 +19,13 @@ class ProblemSerializer(serializers.Serializer[Any]):
 class RegistrationSerializer(serializers.Serializer[Any]):
     consent = serializers.BooleanField(help_text="the volunteer has agreed to the current consent text")
     handle = serializers.CharField(required=False, allow_blank=True, max_length=40, help_text="shown in rankings")
+    invitation = serializers.CharField(
+        required=False, allow_blank=True, max_length=40, help_text="a code, where registration or a recognizer is closed"
+    )
+
+
+class InvitationSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField(max_length=40, help_text="three groups of four characters; case and dashes do not matter")
 
 
 class RegisteredSerializer(serializers.Serializer[Any]):
