@@ -14,6 +14,7 @@ from collector.models import Invitation, Membership, Recognizer, Volunteer
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O and U, so nothing is misread or spells a word
 GROUPS, GROUP = 3, 4  # twelve characters of 5 bits: 60 bits
+MOST_USES, LONGEST_DAYS = 100_000, 3650  # what an invitation may be made for
 MISREAD = str.maketrans("OIL", "011", "- \t\r\n")
 
 
@@ -22,12 +23,22 @@ def invite(*, recognizer: Recognizer | None, uses: int, days: int | None, note: 
 
     Only a keyed hash of the code is kept: it is shown now or never. Without a recognizer it only lets volunteers register.
     """
-    code = "-".join("".join(secrets.choice(ALPHABET) for _ in range(GROUP)) for _ in range(GROUPS))
+    code = new_code()
     expires_at = timezone.now() + timedelta(days=days) if days is not None else None
     row = Invitation.objects.create(
-        code_hash=_hash(code), recognizer=recognizer, uses_left=uses, expires_at=expires_at, note=note
+        code_hash=hash_code(code), recognizer=recognizer, uses_left=uses, expires_at=expires_at, note=note
     )
     return row, code
+
+
+def new_code() -> str:
+    """Three groups of four characters, 60 random bits."""
+    return "-".join("".join(secrets.choice(ALPHABET) for _ in range(GROUP)) for _ in range(GROUPS))
+
+
+def hash_code(code: str) -> str:
+    """Keyed: 60 bits are many for a guesser on the network, few for one who has the table. Case, blanks and dashes are free."""
+    return hashed("invitation:" + code[:64].upper().translate(MISREAD))
 
 
 def count_try(address: str) -> None:
@@ -43,7 +54,7 @@ def redeem(*, volunteer: Volunteer, code: str) -> Recognizer | None:
 
     A member who redeems for the same recognizer again uses nothing up. Call `count_try` first. Raises InvitationNotValid.
     """
-    invitation = Invitation.objects.filter(code_hash=_hash(code)).select_related("recognizer").first()
+    invitation = Invitation.objects.filter(code_hash=hash_code(code)).select_related("recognizer").first()
     if invitation is None:
         raise InvitationNotValid("Check its twelve characters, or ask for another one.")
     with transaction.atomic():
@@ -85,8 +96,3 @@ def must_be_invited(*, volunteer: Volunteer, recognizer: Recognizer) -> None:
             "This recognizer is closed. Redeem a code first: POST /api/v1/volunteers/me/invitations.",
             recognizer=recognizer.slug,
         )
-
-
-def _hash(code: str) -> str:
-    """Keyed: 60 bits are many for a guesser on the network, few for one who has the table. Case, blanks and dashes are free."""
-    return hashed("invitation:" + code[:64].upper().translate(MISREAD))

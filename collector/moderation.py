@@ -20,7 +20,7 @@ DECIDABLE = (Photo.State.PENDING, Photo.State.ACCEPTED, Photo.State.REJECTED)
 
 
 def queue(*, recognizer: Recognizer) -> QuerySet[Photo]:
-    """What waits for a moderator, oldest first, near-duplicates next to the first of their cluster."""
+    """What waits for a moderator, oldest first."""
     pending = Photo.objects.filter(recognizer=recognizer, state=Photo.State.PENDING)
     return pending.select_related("claimed", "challenge", "volunteer").order_by("received_at", "id")
 
