@@ -25,7 +25,6 @@ LOOK_UPS = 400  # of each kind
 GOAL_MS = 10
 FLOOD = 1000  # variants sent of one picture; FINGERPRINTS_PER_CLUSTER of them are kept
 CROWD = 2000  # different pictures made to share one band
-BATCH = 20_000  # rows an insert carries
 WORST = ("new", "near", "same", "flooded", "crowded")  # what the claim is about
 
 
@@ -104,6 +103,7 @@ def fill_and_time() -> list[dict[str, Any]]:
         }
         rows += [{"photos": size, "look_up": kind, **_timed(recognizer.pk, hashes)} for kind, hashes in asked.items()]
         rows.append({"photos": size, "look_up": "and keep", **_timed(recognizer.pk, _hashes(rng, LOOK_UPS), keep=True)})
+        print(*rows[-6:], sep="\n", file=sys.stderr)
     return rows
 
 
@@ -140,32 +140,43 @@ def _bands(value: int) -> tuple[int, ...]:
 
 
 def _insert(recognizer: int, hashes: np.ndarray) -> None:
+    """Fill as a restored backup is filled: rows first, then the indexes."""
     from django.db import connection, transaction
 
-    from collector.duplicates import as_bits, indexed_bands
     from collector.models import Fingerprint
 
-    if connection.vendor == "sqlite":
-        with connection.cursor() as cursor:  # only to fill it sooner: _settle goes back to the cache that a worker has
-            cursor.execute("PRAGMA cache_size = -500000")
+    indexes = Fingerprint._meta.indexes
+    with connection.schema_editor() as schema:
+        for index in indexes:
+            schema.remove_index(Fingerprint, index)
     with transaction.atomic():
-        for start in range(0, len(hashes), BATCH):
-            made = []
-            for value in hashes[start : start + BATCH].tolist():
-                bits = as_bits(_bands(value))
-                bands = dict(zip(("band_0", "band_1", "band_2"), indexed_bands(bits), strict=True))
-                made.append(Fingerprint(recognizer_id=recognizer, bits=bits, cluster=uuid.uuid4(), **bands))
-            Fingerprint.objects.bulk_create(made, ignore_conflicts=True)
-    _settle()
+        _copy([_row(recognizer, value) for value in np.unique(hashes).tolist()])
+    with connection.schema_editor() as schema:
+        for index in indexes:
+            schema.add_index(Fingerprint, index)
+    with connection.cursor() as cursor:
+        # What autovacuum does on a server that runs for longer than a benchmark: statistics, and a map of settled pages.
+        cursor.execute("ANALYZE" if connection.vendor == "sqlite" else "VACUUM ANALYZE collector_fingerprint")
 
 
-def _settle() -> None:
-    """What autovacuum does on a server that runs for longer than a benchmark: statistics, and a map of settled pages."""
+def _row(recognizer: int, value: int) -> tuple[Any, ...]:
+    from collector.duplicates import as_bits, indexed_bands
+
+    bits = as_bits(_bands(value))
+    return (recognizer, bits, *indexed_bands(bits), uuid.uuid4().hex, 1)
+
+
+def _copy(rows: list[tuple[Any, ...]]) -> None:
     from django.db import connection
 
+    columns = "collector_fingerprint (recognizer_id, bits, band_0, band_1, band_2, cluster, photos)"
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE" if connection.vendor == "sqlite" else "VACUUM ANALYZE collector_fingerprint")
-    connection.close()
+        if connection.vendor == "sqlite":
+            cursor.executemany(f"INSERT OR IGNORE INTO {columns} VALUES (%s, %s, %s, %s, %s, %s, %s)", rows)
+            return
+        with cursor.copy(f"COPY {columns} FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
 
 
 def _flood(recognizer: int, picture: int, rng: np.random.Generator) -> None:
