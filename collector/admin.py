@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 
-from collector import review
+from collector import invitations, review
 from collector.erasure import described
-from collector.models import Challenge, Decision, Erasure, Label, Photo, Recognizer, Volunteer
+from collector.models import Challenge, Decision, Erasure, Invitation, Label, Photo, Recognizer, Volunteer
 
 
 class ReadOnly:
@@ -37,7 +37,7 @@ class LabelInline(TabularInline):
 
 @admin.register(Recognizer)
 class RecognizerAdmin(ModelAdmin):
-    list_display = ["name", "slug", "active", "review_link"]
+    list_display = ["name", "slug", "active", "invited_only", "auto_accept", "review_link"]
     prepopulated_fields = {"slug": ["name"]}
     inlines = [LabelInline]
 
@@ -45,6 +45,23 @@ class RecognizerAdmin(ModelAdmin):
     def review_link(self, recognizer: Recognizer) -> str:
         address = f"{reverse('admin:collector_photo_review')}?recognizer={recognizer.slug}"
         return format_html('<a href="{}">Review photos</a>', address)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ModelAdmin):
+    """The code is made when the row is, and shown once, on the page that follows."""
+
+    list_display = ["__str__", "recognizer", "uses_left", "expires_at", "created_at"]
+    list_filter = ["recognizer"]
+    readonly_fields = ["created_at"]
+
+    def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
+        code = "" if change else invitations.new_code()
+        if code:
+            obj.code_hash = invitations.hash_code(code)
+        super().save_model(request, obj, form, change)
+        if code:
+            messages.warning(request, f"The invitation code is {code}. Copy it now: it is kept nowhere.")
 
 
 @admin.register(Challenge)

@@ -13,14 +13,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from collector import challenges, erasure, intake, takeout, volunteers
+from collector import challenges, erasure, intake, invitations, takeout, volunteers
+from collector.addresses import client_address
 from collector.body import whole_body
 from collector.errors import NotAnAllowedFormat, UnknownPhoto, UnknownRecognizer
-from collector.models import Photo, Recognizer, Volunteer
+from collector.models import Photo, Volunteer
 from collector.negotiation import AnyAccept
 from collector.serializers import (
     ChallengeSerializer,
     ErasureSerializer,
+    InvitationSerializer,
     PhotoSerializer,
     ProblemSerializer,
     RecognizerSerializer,
@@ -45,6 +47,11 @@ def volunteer_of(request: Request) -> Volunteer:
     return request.user
 
 
+def stranger_or_volunteer(request: Request) -> Volunteer | None:
+    """Who asks where no token is needed: the volunteer where one was sent, else None."""
+    return request.user if isinstance(request.user, Volunteer) else None
+
+
 class Volunteers(APIView):
     permission_classes = [AllowAny]
     authentication_classes = ()
@@ -52,7 +59,7 @@ class Volunteers(APIView):
     @extend_schema(
         operation_id="register",
         request=RegistrationSerializer,
-        responses={201: RegisteredSerializer, **problems(400, 409, 422, 429)},
+        responses={201: RegisteredSerializer, **problems(400, 403, 409, 422, 429)},
     )
     def post(self, request: Request) -> Response:
         """Join with consent; the token in the answer is shown once."""
@@ -61,7 +68,8 @@ class Volunteers(APIView):
         volunteer, token = volunteers.register(
             consent=asked.validated_data["consent"],
             handle=asked.validated_data.get("handle") or None,
-            address=request.META["REMOTE_ADDR"],
+            address=client_address(request._request),
+            invitation=asked.validated_data.get("invitation") or None,
         )
         answer = {"id": volunteer.pk, "token": token, "handle": volunteer.handle, "consent_version": volunteer.consent_version}
         return Response(RegisteredSerializer(answer).data, status=201)
@@ -104,23 +112,39 @@ class Erasures(APIView):
         return Response(answer, headers={"Cache-Control": "no-store"})
 
 
+class MyInvitations(APIView):
+    @extend_schema(
+        operation_id="redeem_invitation",
+        request=InvitationSerializer,
+        responses={200: RecognizerSerializer, **problems(400, 401, 422, 429)},
+    )
+    def post(self, request: Request) -> Response:
+        """Join a closed recognizer with an invitation code. The answer is the recognizer."""
+        asked = InvitationSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        recognizer = invitations.join(
+            volunteer=volunteer_of(request), code=asked.validated_data["code"], address=client_address(request._request)
+        )
+        return Response(RecognizerSerializer(recognizer).data)
+
+
 class Recognizers(APIView):
     permission_classes = [AllowAny]
 
-    @extend_schema(operation_id="list_recognizers", responses=RecognizerSerializer(many=True))
+    @extend_schema(operation_id="list_recognizers", responses={200: RecognizerSerializer(many=True), **problems(401)})
     def get(self, request: Request) -> Response:
-        """What there is to recognise, with the ordered labels."""
-        active = Recognizer.objects.filter(active=True).prefetch_related("labels")
-        return Response(RecognizerSerializer(active, many=True).data)
+        """What there is to recognise, with the ordered labels. Closed ones are listed to their members, by the token."""
+        listed = invitations.open_to(stranger_or_volunteer(request)).prefetch_related("labels")
+        return Response(RecognizerSerializer(listed, many=True).data)
 
 
 class TodaysChallenge(APIView):
     permission_classes = [AllowAny]
 
-    @extend_schema(operation_id="todays_challenge", responses={200: ChallengeSerializer, **problems(404)})
+    @extend_schema(operation_id="todays_challenge", responses={200: ChallengeSerializer, **problems(401, 404)})
     def get(self, request: Request, slug: str) -> Response:
         """Today's challenge (UTC)."""
-        recognizer = Recognizer.objects.filter(slug=slug, active=True).first()
+        recognizer = invitations.open_to(stranger_or_volunteer(request)).filter(slug=slug).first()
         if recognizer is None or not recognizer.labels.exists():
             raise UnknownRecognizer("GET /api/v1/recognizers lists them.", recognizer=slug)
         today: date = timezone.now().date()
@@ -142,7 +166,7 @@ class Photos(APIView):
         responses={
             200: PhotoSerializer,
             201: PhotoSerializer,
-            **problems(400, 401, 404, 408, 409, 410, 411, 413, 415, 422, 429, 503),
+            **problems(400, 401, 403, 404, 408, 409, 410, 411, 413, 415, 422, 429, 503),
         },
     )
     def put(self, request: Request, photo_id: UUID) -> Response:
@@ -152,7 +176,7 @@ class Photos(APIView):
             raise NotAnAllowedFormat(f"Send Content-Type: {', '.join(PHOTO_TYPES)}.", content_type=request.content_type or "")
         query = {name: request.query_params.get(name, "") for name in ("recognizer", "label", "challenge")}
         recognizer, label, challenge = intake.target(**query)
-        intake.may_send(volunteer, photo_id=photo_id)
+        intake.may_send(volunteer, client_address(request._request), photo_id=photo_id, recognizer=recognizer)
         with whole_body(request._request, request.META.get("CONTENT_LENGTH") or None) as (body, digest):
             photo, created = intake.receive(
                 photo_id=photo_id,

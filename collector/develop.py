@@ -10,7 +10,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from collector.decoding import Derived, DoesNotDecode, NoDecoder, derive
-from collector.duplicates import cluster_of
+from collector.duplicates import cluster_of, remember
 from collector.intake import assure, discard
 from collector.models import Photo, Recognizer
 from collector.storage import put_blob, store
@@ -60,14 +60,17 @@ def _keep(photo: Photo, derived: Derived) -> bool:
     with transaction.atomic():
         # Two photos of one burst, developed at the same time, must not each found a cluster.
         Recognizer.objects.filter(pk=photo.recognizer_id).update(turn=F("turn") + 1)
+        cluster = cluster_of(photo, derived.bands)
         kept = _ours(photo).update(
             state=Photo.State.PENDING,
             view_sha256=view,
             thumbnail_sha256=thumbnail,
-            cluster=cluster_of(photo, derived.bands),
+            cluster=cluster,
             lease_until=None,
             **{f"phash_{band}": value for band, value in enumerate(derived.bands)},
         )
+        if kept:
+            remember(photo, derived.bands, cluster)
     if kept:
         assure(f"views/{view}", derived.view)
         assure(f"thumbnails/{thumbnail}", derived.thumbnail)

@@ -1,22 +1,24 @@
 """INTAKE: which photos show the same moment? A 64-bit perceptual hash, indexed so that a look-up never scans.
 
-The hash (pHash: signs of the lowest 8×8 DCT coefficients) is stored as four 16-bit bands. Two hashes that differ in at most 7
-bits agree in at least one band to within one bit (pigeonhole: 7 // 4 = 1), so a look-up asks each band's index for 17 values.
-At a million photos that is about 68 × 15 candidates, on any database.
+The hash (pHash: signs of the lowest 8×8 DCT coefficients) is dealt out over three bands of 22, 21 and 21 bits. Two hashes that
+differ in at most 8 bits agree in at least one band to within two bits (pigeonhole: 8 // 3 = 2), so a look-up asks each band's
+index for the 254 or 232 values within two bits and compares what stands there. docs/what-happens-to-a-photo.md has the figures.
 """
 
-from functools import reduce
-from operator import or_
-from typing import cast
+from collections.abc import Sequence
+from itertools import combinations
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Count, F
 
-from collector.models import HASH_BANDS, Photo
+from collector.models import HASH_BANDS, INDEXED_BANDS, Fingerprint, Photo
 
-BAND_BITS = 16
-CANDIDATES = 2_000  # rows compared at the most; a flood of one picture must not make each look-up slower than the last
+BAND_BITS = 16  # of a photo's columns phash_0 … phash_3
+INDEXED_BITS = (22, 21, 21)
+REACH = 2  # bits in which an indexed band may differ
+FORGET_BATCH = 500  # photos that one statement names: far below the number of values that SQLite takes
+_ALL = 2**64 - 1
 
 
 def bands_of(phash: int) -> tuple[int, ...]:
@@ -30,21 +32,79 @@ def distance(one: tuple[int, ...], other: tuple[int, ...]) -> int:
 
 
 def cluster_of(photo: Photo, bands: tuple[int, ...]) -> UUID:
-    """The cluster of the nearest photo of this recognizer within NEAR_DUPLICATE_BITS (the oldest of equals), or its own."""
-    near = reduce(or_, (Q(**{f"phash_{band}__in": _within_one_bit(value)}) for band, value in enumerate(bands)))
-    rows = (
-        Photo.objects.filter(near, recognizer=photo.recognizer_id, cluster__isnull=False)
-        .exclude(pk=photo.pk)
-        .order_by("received_at", "id")
-        .values_list("phash_0", "phash_1", "phash_2", "phash_3", "cluster")[:CANDIDATES]
-    )
-    fewest, nearest = settings.NEAR_DUPLICATE_BITS + 1, photo.pk
-    for row in rows:
-        bits = distance(bands, cast(tuple[int, ...], row[:HASH_BANDS]))  # the filter leaves no NULL
-        if bits < fewest:
-            fewest, nearest = bits, cast(UUID, row[HASH_BANDS])
-    return nearest
+    """The cluster of the nearest fingerprint of this recognizer within NEAR_DUPLICATE_BITS (the oldest of equals), or its own.
+
+    Reads only. `remember` follows in the same transaction, with the recognizer's `turn` taken before both.
+    """
+    bits = as_bits(bands)
+    mine = Fingerprint.objects.filter(recognizer=photo.recognizer_id)
+    # The same picture again is the commonest near-duplicate: one row of a unique index.
+    if (same := mine.filter(bits=bits).values_list("cluster", flat=True).first()) is not None:
+        return same
+    by_band = [
+        mine.filter(**{f"band_{band}__in": [value ^ flips for flips in _FLIPS[band]]}).order_by().values_list("bits", "pk")
+        for band, value in enumerate(indexed_bands(bits))
+    ]
+    # UNION and not OR: each part is answered by its own index alone. ALL: a doubled row costs less than its removal.
+    found = by_band[0].union(*by_band[1:], all=True)
+    best = min((((other ^ bits) & _ALL).bit_count(), pk) for other, pk in found) if found else None
+    if best is None or best[0] > settings.NEAR_DUPLICATE_BITS:
+        return photo.pk
+    return Fingerprint.objects.values_list("cluster", flat=True).get(pk=best[1])  # the smaller key is the older fingerprint
 
 
-def _within_one_bit(value: int) -> list[int]:
-    return [value, *(value ^ 1 << bit for bit in range(BAND_BITS))]
+def remember(photo: Photo, bands: tuple[int, ...], cluster: UUID) -> None:
+    """Let later photos find this one. Call it with the recognizer's `turn` taken, after the photo's own row is written.
+
+    A cluster that has FINGERPRINTS_PER_CLUSTER gets no further one: it is a flood, and is found by those it has.
+    """
+    bits = as_bits(bands)
+    same = Fingerprint.objects.filter(recognizer=photo.recognizer_id, bits=bits)
+    # The UPDATE comes first: it locks the row, so that `forget` cannot remove it before we commit.
+    if not same.update(photos=F("photos") + 1):
+        if Fingerprint.objects.filter(cluster=cluster).count() >= settings.FINGERPRINTS_PER_CLUSTER:
+            return
+        values = {f"band_{band}": value for band, value in enumerate(indexed_bands(bits))}
+        Fingerprint.objects.create(recognizer_id=photo.recognizer_id, bits=bits, cluster=cluster, **values)
+    Photo.objects.filter(pk=photo.pk).update(fingerprint=same.get())
+
+
+def forget(photo_ids: Sequence[UUID]) -> None:
+    """Withdrawn photos leave no hash behind: their columns are emptied, and a fingerprint goes with the last that carried it.
+
+    Call it in the transaction that withdraws them, after the UPDATE that says so: that one locks the photos' rows, so two
+    withdrawals of one photo cannot count it twice. Calling it again changes nothing.
+    """
+    for start in range(0, len(photo_ids), FORGET_BATCH):
+        photos = Photo.objects.filter(pk__in=photo_ids[start : start + FORGET_BATCH])
+        carried = photos.filter(fingerprint__isnull=False).order_by("fingerprint").values_list("fingerprint")
+        counts = list(carried.annotate(count=Count("pk")))  # by key: two withdrawals lock fingerprints in the same order
+        photos.update(fingerprint=None, cluster=None, **{f"phash_{band}": None for band in range(HASH_BANDS)})
+        for fingerprint, count in counts:
+            row = Fingerprint.objects.filter(pk=fingerprint)
+            row.update(photos=F("photos") - count)
+            row.filter(photos=0).delete()
+
+
+def as_bits(bands: tuple[int, ...]) -> int:
+    """The four 16-bit columns as one signed 64-bit number: what a BIGINT holds."""
+    value = sum(part << BAND_BITS * band for band, part in enumerate(bands))
+    return value - 2**64 if value >> 63 else value
+
+
+def indexed_bands(bits: int) -> tuple[int, ...]:
+    """Bits 0, 3, 6, … / 1, 4, 7, … / 2, 5, 8, … of a hash, as three numbers.
+
+    Dealt out in turn, because neighbouring coefficients of real pictures depend on one another: in bands of neighbours a few
+    values are common, and a look-up of them compares twice as many.
+    """
+    text = f"{bits & _ALL:064b}"
+    return tuple(int(text[band::INDEXED_BANDS], 2) for band in range(INDEXED_BANDS))
+
+
+def _flips(width: int) -> list[int]:
+    """All patterns of `width` bits with at most REACH ones."""
+    return [sum(1 << bit for bit in chosen) for ones in range(REACH + 1) for chosen in combinations(range(width), ones)]
+
+
+_FLIPS = tuple(_flips(width) for width in INDEXED_BITS)

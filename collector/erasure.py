@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from collector import duplicates
 from collector.errors import UnknownErasure, UnknownPhoto, VolunteerGone
 from collector.intake import discard
 from collector.models import Allowance, Decision, Erasure, Photo, Recognizer, StoreDebt, Tombstone, Volunteer
@@ -43,11 +44,6 @@ SHELL: dict[str, object] = {
     "device_model": "",
     "view_sha256": "",
     "thumbnail_sha256": "",
-    "phash_0": None,
-    "phash_1": None,
-    "phash_2": None,
-    "phash_3": None,
-    "cluster": None,
     "lease_until": None,
     "problem": "",
 }
@@ -103,6 +99,7 @@ def _withdraw(photos: QuerySet[Photo], volunteer: Volunteer) -> Erasure:
     for batch in _batches(rows):
         ids = [row[0] for row in batch]
         Photo.objects.filter(pk__in=ids).update(**SHELL)
+        duplicates.forget(ids)
         for _, facts in photos_withdrawn.send(sender=Photo, photo_ids=ids):
             for name, values in cast(dict[str, list[Any]], facts or {}).items():
                 known = receipt.setdefault(name, [])

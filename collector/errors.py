@@ -72,7 +72,15 @@ class UnknownPhoto(Problem):
 
 
 class LimitReached(Problem):
-    status, code, title = 429, "limit-reached", "A daily limit is reached."
+    status, code, title = 429, "limit-reached", "A limit is reached."
+
+
+class InvitationRequired(Problem):
+    status, code, title = 403, "invitation-required", "Only invited volunteers can do this."
+
+
+class InvitationNotValid(Problem):
+    status, code, title = 403, "invitation-not-valid", "This invitation code lets nobody in."
 
 
 class ConsentRequired(Problem):

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from collector.errors import (
+    InvitationRequired,
     LimitReached,
     MissingParameter,
     PhotoConflict,
@@ -17,7 +18,8 @@ from collector.errors import (
     UnknownRecognizer,
     VolunteerGone,
 )
-from collector.limits import check, spend
+from collector.invitations import must_be_invited
+from collector.limits import MINUTE, Limit, check, of_address, of_volunteer, spend
 from collector.models import Challenge, Label, Photo, Recognizer, Tombstone, Volunteer
 from collector.storage import MissingObject, store
 from collector.strip import Stripped, strip
@@ -71,11 +73,22 @@ def known(*, photo_id: UUID, volunteer: Volunteer, sent_sha256: str | None) -> P
     return photo
 
 
-def may_send(volunteer: Volunteer, *, photo_id: UUID) -> None:
-    """Raise LimitReached before a body is read that could not be kept; a photo that is known may always be sent again."""
+def may_send(volunteer: Volunteer, address: str, *, photo_id: UUID, recognizer: Recognizer) -> None:
+    """Count a try to send a photo, and refuse before a body is read what could not be kept.
+
+    Tries count whatever comes of them: these limits protect the server. The daily quota counts photos that are kept
+    (`receive`) and is only looked at here. A photo that is known may always be sent again: its answer was lost.
+    Raises LimitReached, InvitationRequired; PhotoConflict and PhotoGone where the quota made us look.
+    """
+    spend(
+        of_volunteer("photo uploads", volunteer, settings.PHOTO_REQUESTS_PER_MINUTE, MINUTE),
+        of_address("photo uploads", address, settings.PHOTO_REQUESTS_PER_ADDRESS_MINUTE, MINUTE),
+        of_address("photo uploads", address, settings.PHOTO_REQUESTS_PER_ADDRESS_DAY),
+    )
     try:
-        check(_allowance(volunteer), settings.PHOTOS_PER_DAY)
-    except LimitReached:
+        must_be_invited(volunteer=volunteer, recognizer=recognizer)
+        check(_quota(volunteer))
+    except (LimitReached, InvitationRequired):
         if known(photo_id=photo_id, volunteer=volunteer, sent_sha256=None) is None:
             raise
 
@@ -94,10 +107,12 @@ def receive(
     """Take one photo in; returns its row and whether it is new. The same bytes again return the row that is there.
 
     Raises NotAnAllowedFormat, NotAWholeImage, PhotoTooLarge, PhotoConflict, PhotoGone, PhotoErased, LimitReached,
-    VolunteerGone; then nothing is stored.
+    InvitationRequired, VolunteerGone; then nothing is stored.
     """
     if photo := known(photo_id=photo_id, volunteer=volunteer, sent_sha256=sent_sha256):
         return photo, False
+    if source == Photo.Source.PHONE:  # looked at before the body too, but whoever calls this cannot forget it
+        must_be_invited(volunteer=volunteer, recognizer=recognizer)
     stripped = strip(body)
     digest = hashlib.sha256(stripped.data).hexdigest()
     if Tombstone.objects.filter(sha256=digest).exists():  # whoever sends them, by whatever way: a re-import too
@@ -107,7 +122,7 @@ def receive(
     try:
         with transaction.atomic():
             if source == Photo.Source.PHONE:
-                spend(_allowance(volunteer), settings.PHOTOS_PER_DAY)
+                spend(_quota(volunteer))
             photo.save(force_insert=True)
     except (IntegrityError, LimitReached):
         discard(f"originals/{digest}", sha256=digest)
@@ -147,8 +162,8 @@ def discard(key: str, **digest: str) -> bool:
     return True
 
 
-def _allowance(volunteer: Volunteer) -> str:
-    return f"photos:{volunteer.pk}"
+def _quota(volunteer: Volunteer) -> Limit:
+    return of_volunteer("photos", volunteer, settings.PHOTOS_PER_DAY)
 
 
 def _row(

@@ -7,7 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-HASH_BANDS = 4  # a 64-bit perceptual hash is indexed as four 16-bit bands, see collector.duplicates
+HASH_BANDS = 4  # a photo's 64-bit perceptual hash is four columns of 16 bits
+INDEXED_BANDS = 3  # a fingerprint is found by three bands of 21 or 22 bits, see collector.duplicates
 
 
 class Volunteer(models.Model):
@@ -39,10 +40,24 @@ class Volunteer(models.Model):
 class Recognizer(models.Model):
     """One thing to recognise, with its ordered labels; photos, runs, releases and editions each belong to one."""
 
+    class AutoAccept(models.TextChoices):
+        NEVER = "", "none: a person decides about every photo"
+        TRUSTED = "trusted", "those of volunteers whose photos moderators nearly always accepted"
+
     slug = models.SlugField(max_length=50, unique=True)
     name = models.CharField(max_length=80)
     description = models.TextField(blank=True)
     active = models.BooleanField(default=True, help_text="inactive: no uploads, no nights, no editions")
+    invited_only = models.BooleanField(
+        default=False, help_text="closed: only volunteers with an invitation see it and send photos to it"
+    )
+    auto_accept = models.CharField(
+        max_length=10,
+        choices=AutoAccept,
+        default=AutoAccept.NEVER,
+        blank=True,
+        help_text="which photos are accepted without a moderator; a new volunteer's first ones never are",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     # Raised inside a transaction to serialise what must see all of a recognizer's photos (clusters, splits): an UPDATE
     # locks the row on PostgreSQL and the file on SQLite, where SELECT … FOR UPDATE is silently dropped.
@@ -53,6 +68,37 @@ class Recognizer(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Invitation(models.Model):
+    """A code that lets volunteers in: to a closed recognizer, or to the whole installation. Only its keyed hash is kept."""
+
+    code_hash = models.CharField(max_length=32, unique=True, editable=False)
+    recognizer = models.ForeignKey(
+        Recognizer, models.CASCADE, null=True, blank=True, related_name="invitations", help_text="empty: only to register"
+    )
+    uses_left = models.PositiveIntegerField(default=1, help_text="volunteers it can still let in")
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="empty: it does not expire")
+    note = models.CharField(max_length=120, blank=True, help_text="for whom it is; only moderators read it")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return self.note or f"invitation {self.pk}"
+
+
+class Membership(models.Model):
+    """A volunteer whom an invitation let into a closed recognizer."""
+
+    volunteer = models.ForeignKey(Volunteer, models.CASCADE, related_name="memberships")
+    recognizer = models.ForeignKey(Recognizer, models.CASCADE, related_name="memberships")
+    invitation = models.ForeignKey(Invitation, models.SET_NULL, null=True, related_name="memberships")
+    joined_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["volunteer", "recognizer"], name="one_membership_a_volunteer")]
+
+    def __str__(self) -> str:
+        return f"{self.volunteer} in {self.recognizer}"
 
 
 class Label(models.Model):
@@ -146,6 +192,8 @@ class Photo(models.Model):
     phash_2 = models.PositiveIntegerField(null=True, editable=False)
     phash_3 = models.PositiveIntegerField(null=True, editable=False)
     cluster = models.UUIDField(null=True, editable=False, help_text="the first photo of its near-duplicates")
+    # None also where its cluster has FINGERPRINTS_PER_CLUSTER already (collector.duplicates).
+    fingerprint = models.ForeignKey("Fingerprint", models.SET_NULL, null=True, editable=False, related_name="carriers")
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)  # also the fencing token of the image work
     lease_until = models.DateTimeField(null=True, editable=False)
     problem = models.CharField(max_length=200, blank=True, editable=False)
@@ -169,8 +217,6 @@ class Photo(models.Model):
             # Every public picture is asked for by its digest. Not partial: SQLite would not use it for an equality.
             models.Index(fields=["view_sha256"], name="photo_view"),
             models.Index(fields=["thumbnail_sha256"], name="photo_thumbnail"),
-            # One index a band: a near-duplicate within 7 bits agrees with at least one band to within one bit.
-            *(models.Index(fields=["recognizer", f"phash_{band}"], name=f"photo_band_{band}") for band in range(HASH_BANDS)),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(orientation__range=(1, 8)), name="orientation_is_exif"),
@@ -191,6 +237,36 @@ class Photo(models.Model):
         return f"{label.name}{where}, photographed by {self.volunteer.name}"
 
 
+class Fingerprint(models.Model):
+    """One distinct perceptual hash of a recognizer and the cluster it leads to; what near-duplicates are looked up in.
+
+    A row of its own, and narrow: a thousand copies of one picture add nothing to search, and a look-up reads no photo. It
+    goes with the last photo that carries it (collector.duplicates.forget).
+    """
+
+    recognizer = models.ForeignKey(Recognizer, models.CASCADE, related_name="+", db_index=False)  # every index begins with it
+    bits = models.BigIntegerField(help_text="the 64 bits of the hash as a signed number")
+    band_0 = models.PositiveIntegerField()
+    band_1 = models.PositiveIntegerField()
+    band_2 = models.PositiveIntegerField()
+    cluster = models.UUIDField()
+    photos = models.PositiveIntegerField(default=1, help_text="how many photos carry it")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["recognizer", "bits"], name="one_fingerprint_a_hash")]
+        indexes = [
+            # A look-up compares `bits` of all that share a band: with bits and id inside the index it reads no row.
+            *(
+                models.Index(fields=["recognizer", f"band_{band}", "bits", "id"], name=f"fingerprint_band_{band}")
+                for band in range(INDEXED_BANDS)
+            ),
+            models.Index(fields=["cluster"], name="fingerprint_cluster"),  # how many has this cluster already?
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.bits & 0xFFFF_FFFF_FFFF_FFFF:016x}"
+
+
 class Decision(models.Model):
     """A moderator's verdict on a photo. Rows are only added; the newest one counts."""
 
@@ -207,6 +283,7 @@ class Decision(models.Model):
         PRIVATE = "private", "shows private data"
         COPIED = "copied", "not the volunteer's own photo"
         WRONG_LABEL = "wrong-label", "has the wrong label"
+        AUTO = "auto", "accepted by the recognizer's rule, not by a person"
 
     photo = models.ForeignKey(Photo, models.CASCADE, related_name="decisions")
     moderator = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
@@ -227,17 +304,21 @@ class Decision(models.Model):
 
 
 class Allowance(models.Model):
-    """How much of a daily limit one subject has used: counted by one conditional UPDATE (collector.limits)."""
+    """How much of one limit one subject has used in one window of time: counted by one statement (collector.limits)."""
 
-    subject = models.CharField(max_length=120)  # "photos:<volunteer>", "registrations:<address hash>", …
-    day = models.DateField()
-    used = models.PositiveIntegerField(default=0)
+    subject = models.CharField(max_length=120)  # "photos:<volunteer>", "registrations:<keyed hash of an address>", …
+    window_s = models.PositiveIntegerField(help_text="how long the window is, in seconds")
+    ends_at = models.DateTimeField(help_text="when it ends and another begins")
+    most = models.PositiveIntegerField(help_text="the limit, as it was when it was last counted")
+    used = models.PositiveIntegerField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["subject", "day"], name="one_allowance_a_day")]
+        # What the counting statement's ON CONFLICT names.
+        constraints = [models.UniqueConstraint(fields=["subject", "window_s", "ends_at"], name="one_allowance_a_window")]
+        indexes = [models.Index(fields=["ends_at"], name="allowance_past")]  # for the duty that removes old ones
 
     def __str__(self) -> str:
-        return f"{self.subject} {self.day}: {self.used}"
+        return f"{self.subject} until {self.ends_at}: {self.used} of {self.most}"
 
 
 class Erasure(models.Model):

@@ -1,21 +1,26 @@
 """MODERATION: a person decides about a photo. Every decision is a row that stays; the photo carries the newest one."""
 
+from collections import Counter
+from collections.abc import Sequence
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from collector.errors import NotDecidable, UnknownLabel, UnknownPhoto
-from collector.models import Decision, Label, Photo, Recognizer
+from collector.models import Decision, Label, Photo, Recognizer, Volunteer
 from collector.splits import split_for
+from config.errors import Problem
 
+REJECTIONS = dict(choice for choice in Decision.Reason.choices if choice[0] not in ("", Decision.Reason.AUTO))  # value → text
 DECIDABLE = (Photo.State.PENDING, Photo.State.ACCEPTED, Photo.State.REJECTED)
 
 
 def queue(*, recognizer: Recognizer) -> QuerySet[Photo]:
-    """What waits for a moderator, oldest first, near-duplicates next to the first of their cluster."""
+    """What waits for a moderator, oldest first."""
     pending = Photo.objects.filter(recognizer=recognizer, state=Photo.State.PENDING)
     return pending.select_related("claimed", "challenge", "volunteer").order_by("received_at", "id")
 
@@ -51,12 +56,90 @@ def decide(
     return decision
 
 
+def decide_alike(
+    *, photo_ids: Sequence[UUID], moderator: User, verdict: str, label: Label | None = None, reason: str = ""
+) -> tuple[int, list[Problem]]:
+    """One verdict for near-duplicates that wait; returns how many were decided, and why the others were not.
+
+    The first photo is the one that was judged. All that are accepted get one label: a copy whose volunteer claims another one
+    is relabelled, for one picture cannot train two. Photos of other clusters are refused.
+    """
+    first = Photo.objects.filter(pk__in=photo_ids[:1]).select_related("claimed").first()
+    if first is None:
+        return 0, [UnknownPhoto(photo=str(photo_ids[:1]))]
+    alike = Photo.objects.filter(pk__in=photo_ids[1:], cluster=first.cluster, cluster__isnull=False)
+    claims = {first.pk: first.claimed_id} | dict(alike.values_list("pk", "claimed_id"))
+    target = first.claimed if verdict == "accept" else label
+    done, refused = 0, list[Problem]()
+    for photo_id in photo_ids:
+        try:
+            if photo_id not in claims:
+                raise NotDecidable("It does not look the same any more.", photo=str(photo_id))
+            other = verdict == "accept" and claims[photo_id] != first.claimed_id
+            decide(
+                photo_id=photo_id,
+                moderator=moderator,
+                verdict="relabel" if other else verdict,
+                label=target,
+                reason=reason,
+                seen_state=Photo.State.PENDING,
+            )
+            done += 1
+        except Problem as problem:
+            refused.append(problem)
+    return done, refused
+
+
+def decide_by_rule(*, photo_id: UUID) -> bool:
+    """Accept a photo that waits where its recognizer's rule says so; True if it did. Otherwise a person decides.
+
+    Three kinds wait for a person whatever the rule says: the first FIRST_PHOTOS_HELD of a volunteer, counted by what persons
+    decided, so that photos which come together cannot vouch for one another; pictures of which one was rejected; and
+    near-duplicates of somebody else's photo.
+    """
+    photo = Photo.objects.select_related("recognizer", "volunteer").filter(pk=photo_id, state=Photo.State.PENDING).first()
+    if photo is None or photo.source != Photo.Source.PHONE or photo.recognizer.auto_accept != Recognizer.AutoAccept.TRUSTED:
+        return False
+    judged = judged_by_persons(volunteer=photo.volunteer, recognizer=photo.recognizer)
+    if judged.total() < settings.FIRST_PHOTOS_HELD or not _trusted(judged) or _suspicious(photo):
+        return False
+    try:
+        decide(photo_id=photo_id, moderator=None, verdict="accept", reason=Decision.Reason.AUTO, seen_state=Photo.State.PENDING)
+    except NotDecidable:  # a moderator was faster, or it was withdrawn
+        return False
+    return True
+
+
+def judged_by_persons(*, volunteer: Volunteer, recognizer: Recognizer) -> Counter[str]:
+    """How many of this volunteer's photos persons accepted, rejected and relabelled here, by the newest such decision of each.
+
+    Withdrawn photos count: withdrawing what was rejected makes nobody trusted.
+    """
+    decisions = Decision.objects.filter(photo__volunteer=volunteer, photo__recognizer=recognizer).exclude(
+        reason=Decision.Reason.AUTO
+    )
+    return Counter(dict(decisions.order_by("decided_at", "id").values_list("photo_id", "verdict")).values())
+
+
+def _trusted(judged: Counter[str]) -> bool:
+    wrong = judged.total() - judged[Decision.Verdict.ACCEPT]
+    return (
+        judged[Decision.Verdict.ACCEPT] >= settings.AUTO_ACCEPT_LEAST
+        and wrong <= settings.AUTO_ACCEPT_WRONG_MOST * judged.total()
+    )
+
+
+def _suspicious(photo: Photo) -> bool:
+    alike = Photo.objects.filter(cluster=photo.cluster).exclude(pk=photo.pk)
+    return alike.exclude(volunteer=photo.volunteer_id).exists() or alike.filter(state=Photo.State.REJECTED).exists()
+
+
 def _check(photo: Photo, verdict: str, label: Label | None, reason: str) -> None:
     if photo.state not in DECIDABLE:
         raise NotDecidable(f"It is {photo.get_state_display()}.", photo=str(photo.pk), state=photo.state)
     if verdict not in Decision.Verdict.values:
         raise NotDecidable(f"There is no verdict {verdict!r}: use accept, reject or relabel.", photo=str(photo.pk))
-    if verdict == "reject" and reason not in [r for r in Decision.Reason.values if r]:
+    if verdict == "reject" and reason not in REJECTIONS:
         raise NotDecidable("A rejection needs one of the known reasons: its volunteer reads it.", photo=str(photo.pk))
     if verdict == "relabel" and (label is None or label.recognizer_id != photo.recognizer_id):
         raise UnknownLabel("Relabelling needs a label of the same recognizer.", photo=str(photo.pk))

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from collector.models import Challenge, Label, Photo, Recognizer
+from config.fields import Flag, Text
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
@@ -18,13 +19,25 @@ class ProblemSerializer(serializers.Serializer[Any]):
 
 
 @extend_schema_field({"type": "boolean", "enum": [True]})
-class Agreed(serializers.BooleanField):
+class Agreed(Flag):
     pass
+
+
+@extend_schema_field({"type": "string", "pattern": r"^$|^[\p{L}\p{N}_.\-][\p{L}\p{N}_ .\-]{0,38}[\p{L}\p{N}_.\-]$"})
+class Handle(Text):
+    """The pattern is volunteers.HANDLE in the words of JSON Schema."""
 
 
 class RegistrationSerializer(serializers.Serializer[Any]):
     consent = Agreed(help_text="the volunteer has agreed to the current consent text; only true is taken")
-    handle = serializers.CharField(required=False, allow_blank=True, max_length=40, help_text="shown in rankings")
+    handle = Handle(required=False, allow_blank=True, max_length=40, help_text="shown in rankings")
+    invitation = Text(
+        required=False, allow_blank=True, max_length=40, help_text="a code, where registration or a recognizer is closed"
+    )
+
+
+class InvitationSerializer(serializers.Serializer[Any]):
+    code = Text(max_length=40, help_text="three groups of four characters; case and dashes do not matter")
 
 
 class RegisteredSerializer(serializers.Serializer[Any]):

@@ -16,7 +16,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from collector.erasure import described
-from collector.limits import spend
+from collector.limits import of_volunteer, spend
 from collector.models import Photo, Volunteer
 from collector.signals import photo_described, volunteer_described
 from collector.storage import MissingObject, store
@@ -39,7 +39,7 @@ To take photos or everything back, use the app. {site}/api/schema/ describes the
 
 def export(*, volunteer: Volunteer) -> Iterator[bytes]:
     """The zip in parts. Raises LimitReached, before anything is made."""
-    spend(f"takeouts:{volunteer.pk}", settings.TAKEOUTS_PER_DAY)
+    spend(of_volunteer("takeouts", volunteer, settings.TAKEOUTS_PER_DAY))
     return _parts(volunteer, timezone.now())
 
 

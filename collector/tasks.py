@@ -3,13 +3,14 @@
 from uuid import UUID
 
 from collector import develop as developing
-from collector import erasure, sweeping
+from collector import erasure, limits, moderation, sweeping
 from config.duties import duty
 
 
 @duty(queue="images", due=developing.undeveloped)
 def develop(photo_id: str) -> None:
-    developing.develop(photo_id=UUID(photo_id))
+    if developing.develop(photo_id=UUID(photo_id)):
+        moderation.decide_by_rule(photo_id=UUID(photo_id))
 
 
 @duty(queue="images", due=erasure.owed)
@@ -20,3 +21,8 @@ def settle(debt_id: int) -> None:
 @duty(queue="images", due=sweeping.due)
 def sweep_folder(folder: str) -> None:
     sweeping.sweep_folder(folder=folder)
+
+
+@duty(queue="images", due=limits.past)
+def forget_allowances(window_s: int) -> None:
+    limits.forget(window_s=window_s)

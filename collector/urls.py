@@ -9,6 +9,7 @@ urlpatterns = [
     path("api/v1/volunteers/me", api.Me.as_view()),
     path("api/v1/volunteers/me/export", api.Takeout.as_view()),
     path("api/v1/erasures/<uuid:erasure_id>", api.Erasures.as_view()),
+    path("api/v1/volunteers/me/invitations", api.MyInvitations.as_view()),
     path("api/v1/recognizers", api.Recognizers.as_view()),
     path("api/v1/recognizers/<slug:slug>/challenge", api.TodaysChallenge.as_view()),
     path("api/v1/photos/<uuid:photo_id>", api.Photos.as_view(), name="photo"),

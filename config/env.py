@@ -64,6 +64,14 @@ def folder(name: str, default: Path) -> Path:
     return value
 
 
+def choice(name: str, default: str, *, among: tuple[str, ...]) -> str:
+    """One of a few words."""
+    value = text(name, default).lower()
+    if value not in among:
+        raise SettingError(f"{name}={value!r} is none of {', '.join(among)}. Unset it for the default, {default}.")
+    return value
+
+
 def words(name: str, default: list[str]) -> list[str]:
     """A comma-separated list."""
     raw = text(name)

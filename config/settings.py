@@ -86,6 +86,9 @@ MAIL_FROM = env.text("MAIL_FROM", f"Photorally <newsletter@{_SITE.hostname or 'l
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = MAIL_FROM
 MAIL_TIMEOUT_S = env.whole("MAIL_TIMEOUT_S", 30, least=1, most=300, unit="seconds")
 
+# How many proxies stand in front and append to X-Forwarded-For. 0: the header is never read, anybody can write it.
+TRUSTED_PROXIES = env.whole("TRUSTED_PROXIES", 0, least=0, most=10, unit="proxies")
+
 # ---- limits of intake --------------------------------------------------------------------------------------------
 PHOTO_MAX_BYTES = env.whole("PHOTO_MAX_BYTES", 25 * 2**20, least=2**10, most=2**30, unit="bytes")  # a 50-MP JPEG fits
 PHOTO_MAX_PIXELS = env.whole("PHOTO_MAX_PIXELS", 50_000_000, least=10_000, most=10**9, unit="pixels")  # RGB: 150 MB
@@ -98,6 +101,21 @@ JPEG_HELD_MAX_BYTES = 240 * 2**20
 PHOTO_MIN_SIDE = 32  # pixels; below it there is nothing to recognise
 PHOTOS_PER_DAY = env.whole("PHOTOS_PER_DAY", 500, least=1, most=10**6, unit="photos per volunteer and day")
 REGISTRATIONS_PER_DAY = env.whole("REGISTRATIONS_PER_DAY", 100, least=1, most=10**6, unit="registrations per address")
+# A phone that was offline sends its whole backlog: ten photos a second pass. What comes faster is no person with a phone.
+PHOTO_REQUESTS_PER_MINUTE = env.whole(
+    "PHOTO_REQUESTS_PER_MINUTE", 600, least=1, most=10**6, unit="photo uploads tried per volunteer and minute"
+)
+# A school or a mobile network may send from one address; a single one shall not keep all web threads busy.
+PHOTO_REQUESTS_PER_ADDRESS_MINUTE = env.whole(
+    "PHOTO_REQUESTS_PER_ADDRESS_MINUTE", 6000, least=1, most=10**6, unit="photo uploads tried per address and minute"
+)
+PHOTO_REQUESTS_PER_ADDRESS_DAY = env.whole(
+    "PHOTO_REQUESTS_PER_ADDRESS_DAY", 200_000, least=1, most=10**8, unit="photo uploads tried per address and day"
+)
+REGISTRATIONS_PER_MINUTE = 60  # per address: a class that joins together passes, a script that fills the table does not
+ALLOWANCE_KEPT_S = 86_400  # seconds that a window's count stays after its end, for an operator who asks what happened
+INVITATION_TRIES_PER_DAY = 200  # codes tried per address, right or wrong; a code has 60 random bits
+REGISTRATION = env.choice("REGISTRATION", "open", among=("open", "invited"))  # invited: only with an invitation code
 VOTES_PER_DAY = env.whole("VOTES_PER_DAY", 2000, least=1, most=10**6, unit="votes per volunteer and day")
 JSON_MAX_BYTES = 64 * 2**10  # bytes of any JSON body; the largest we define is under 2 KB
 DATA_UPLOAD_MAX_MEMORY_SIZE = JSON_MAX_BYTES
@@ -109,6 +127,12 @@ TAKEOUTS_PER_DAY = 3  # per volunteer; each reads all their photos, and a broken
 ORPHAN_GRACE_S = 900  # seconds; 15 times DEVELOP_LEASE_S; the web server ends a request long before
 SWEEP_STORE_S = 2400  # seconds
 SWEEP_LEASE_S = 120  # seconds one part may take (4,000 objects on a local disk take a tenth of one) before another worker tries
+# ---- what may be accepted without a moderator, where a recognizer allows it at all
+FIRST_PHOTOS_HELD = env.whole(
+    "FIRST_PHOTOS_HELD", 5, least=1, most=10**6, unit="photos of a new volunteer that a person decides whatever the rule says"
+)
+AUTO_ACCEPT_LEAST = 20  # photos of a volunteer that moderators accepted under the claimed label before one is trusted
+AUTO_ACCEPT_WRONG_MOST = 0.05  # share of a trusted volunteer's decided photos that were rejected or had the wrong label
 DEVELOP_LEASE_S = 60  # seconds a worker may take for one photo's image work before another may try
 DEVELOP_ATTEMPTS = 3  # tries before a photo is set aside as broken
 # Of the process that decodes, beyond the 28 MB it has when idle. The most that a photo within the limits above was seen to
@@ -120,6 +144,9 @@ DECODER_PHOTOS = 500  # photos a decoder process takes before a fresh one: what 
 
 # ---- near-duplicates and splits ----------------------------------------------------------------------------------
 NEAR_DUPLICATE_BITS = 6  # of 64: re-encoded and resized copies measured 0-4, other photos of one object 14 and more
+# Distinct hashes a cluster is found by. Re-encoding one picture gives a handful; a flood of thousands of variants would make
+# each look-up near it slower than the last.
+FINGERPRINTS_PER_CLUSTER = 256
 SPLIT_SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}  # of a recognizer's accepted photos
 
 # ---- nights ------------------------------------------------------------------------------------------------------

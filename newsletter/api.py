@@ -11,7 +11,8 @@ from rest_framework.views import APIView
 
 from collector.api import problems, volunteer_of
 from collector.errors import UnknownRecognizer
-from collector.models import Photo, Recognizer
+from collector.invitations import open_to
+from collector.models import Photo
 from config import addresses
 from newsletter import votes
 from newsletter.serializers import BallotSerializer, VoteRequestSerializer, VoteSerializer
@@ -35,7 +36,7 @@ class Ballots(APIView):
     @extend_schema(operation_id="ballot", responses={200: BallotSerializer, **problems(401, 404)})
     def get(self, request: Request, slug: str) -> Response:
         """Photos to vote on: nobody's name, none of your own, none that you voted on."""
-        recognizer = Recognizer.objects.filter(slug=slug, active=True).first()
+        recognizer = open_to(volunteer_of(request)).filter(slug=slug).first()
         if recognizer is None:
             raise UnknownRecognizer("GET /api/v1/recognizers lists them.", recognizer=slug)
         photos = votes.ballot(recognizer=recognizer, volunteer=volunteer_of(request), count=settings.BALLOT_PHOTOS)

@@ -1,17 +1,18 @@
 """FAME: who did most for a recognizer in a period, counted from rows each time it is asked."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from collector.models import Photo, Recognizer, Volunteer
+from newsletter.models import Vote
 from training.models import PhotoValue, Run
 
 # One point a photo, one a like, one for each tenth of a percentage point of validation accuracy: easy to explain, and a
@@ -34,13 +35,17 @@ class Line:
 
 @dataclass
 class _Sum:
-    clusters: set[UUID] = field(default_factory=set)
+    worths: dict[UUID, float | None] = field(default_factory=dict)  # by cluster
     likes: int = 0
-    worth: float | None = None
+
+    @property
+    def worth(self) -> float | None:
+        known = [worth for worth in self.worths.values() if worth is not None]
+        return sum(known) if known else None
 
     @property
     def points(self) -> int:
-        return len(self.clusters) + self.likes + round(POINTS_PER_WORTH * max(0.0, self.worth or 0.0))
+        return len(self.worths) + self.likes + round(POINTS_PER_WORTH * max(0.0, self.worth or 0.0))
 
 
 def newest_values_run(recognizer: Recognizer) -> Run | None:
@@ -61,8 +66,8 @@ def worths(*, recognizer: Recognizer, photo_ids: Sequence[UUID]) -> dict[UUID, f
 def leaderboard(*, recognizer: Recognizer, since: datetime | None, until: datetime, limit: int | None) -> list[Line]:
     """Volunteers by points for photos accepted in [since, until), best first; equal points share a place.
 
-    Near-duplicates count as one photo. Imported photos and erased volunteers are left out. `since` None: from the beginning.
-    `limit` None: everybody.
+    Near-duplicates count as one photo: of the volunteer who sent the first of them, with one like of each voter and the worth
+    of the best. Imported photos and erased volunteers are left out. `since` None: from the beginning. `limit` None: everybody.
     """
     photos = Photo.objects.filter(
         recognizer=recognizer,
@@ -74,18 +79,20 @@ def leaderboard(*, recognizer: Recognizer, since: datetime | None, until: dateti
     if since is not None:
         photos = photos.filter(accepted_at__gte=since)
     rows = list(
-        photos.annotate(kin=Coalesce("cluster", "id"), likes=Count("votes", filter=Q(votes__like=True)))
-        .order_by()
-        .values_list("pk", "volunteer_id", "kin", "likes")
+        photos.annotate(kin=Coalesce("cluster", "id")).order_by("received_at", "pk").values_list("pk", "volunteer_id", "kin")
     )
+    liked = Vote.objects.filter(like=True, photo__in=photos).annotate(kin=Coalesce("photo__cluster", "photo_id"))
+    likes = Counter(kin for kin, _ in liked.order_by().values_list("kin", "volunteer").distinct())
     worth_of = worths(recognizer=recognizer, photo_ids=[row[0] for row in rows])
+    first_by: dict[UUID, UUID] = {}
     sums: dict[UUID, _Sum] = defaultdict(_Sum)
-    for photo_id, volunteer_id, kin, likes in rows:
-        line = sums[volunteer_id]
-        line.clusters.add(kin)
-        line.likes += likes
-        if photo_id in worth_of:
-            line.worth = (line.worth or 0.0) + worth_of[photo_id]
+    for photo_id, volunteer_id, kin in rows:
+        if kin not in first_by:
+            first_by[kin] = volunteer_id
+            sums[volunteer_id].likes += likes[kin]
+        of_cluster = sums[first_by[kin]].worths
+        known = [worth for worth in (of_cluster.get(kin), worth_of.get(photo_id)) if worth is not None]
+        of_cluster[kin] = max(known, default=None)
     return _placed(sums, limit)
 
 
@@ -102,11 +109,11 @@ def standing(*, volunteer: Volunteer) -> list[dict[str, Any]]:
 
 
 def _placed(sums: dict[UUID, _Sum], limit: int | None) -> list[Line]:
-    ordered = sorted(sums.items(), key=lambda item: (-item[1].points, -len(item[1].clusters), str(item[0])))[:limit]
+    ordered = sorted(sums.items(), key=lambda item: (-item[1].points, -len(item[1].worths), str(item[0])))[:limit]
     names = Volunteer.objects.in_bulk([volunteer for volunteer, _ in ordered])
     lines: list[Line] = []
     for index, (volunteer, line) in enumerate(ordered, start=1):
         place = lines[-1].place if lines and lines[-1].points == line.points else index
         name = names[volunteer].name
-        lines.append(Line(place, volunteer, name, len(line.clusters), line.likes, line.worth, line.points))
+        lines.append(Line(place, volunteer, name, len(line.worths), line.likes, line.worth, line.points))
     return lines

@@ -1,6 +1,5 @@
 """INBOX: an address asks for the newsletter, says that it really did, and leaves again whenever it likes."""
 
-import hashlib
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from collector.errors import LimitReached
-from collector.limits import spend
+from collector.limits import Limit, hashed, of_address, spend
 from collector.models import Recognizer
 from newsletter import links, mail
 from newsletter.errors import ExpiredLink, NotAnAddress
@@ -31,10 +30,10 @@ def subscribe(*, recognizer: Recognizer, email: str, address: str) -> Subscriber
     `address` is the caller's network address. Raises NotAnAddress, LimitReached (for the network address).
     """
     email = clean_email(email)
-    spend(f"subscriptions:{_hashed(address)}", settings.SUBSCRIPTIONS_PER_DAY)
+    spend(of_address("subscriptions", address, settings.SUBSCRIPTIONS_PER_DAY))
     subscriber, _ = Subscriber.objects.get_or_create(recognizer=recognizer, email=email)
     try:
-        spend(f"confirmations:{_hashed(email)}", settings.CONFIRMATIONS_PER_DAY)
+        spend(Limit("confirmations", hashed(email), settings.CONFIRMATIONS_PER_DAY))
     except LimitReached:
         return None  # silently: the form must not tell what it knows of an address
     now = timezone.now()
@@ -119,7 +118,3 @@ def _try_again(subscriber: Subscriber, answer: str) -> None:
     if due - subscriber.asked_at < timedelta(seconds=settings.CONFIRM_VALID_S):  # afterwards nobody waits for it any more
         waiting = Subscriber.objects.filter(pk=subscriber.pk, state=State.PENDING, confirmation_due__isnull=True)
         waiting.update(confirmation_due=due)
-
-
-def _hashed(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -14,6 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from collector import challenges
+from collector.addresses import client_address
 from collector.errors import MissingParameter, UnknownRecognizer
 from collector.models import Challenge, Recognizer
 from config.errors import Problem
@@ -91,7 +92,7 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
     recognizer = _recognizer(slug)
     if request.method == "POST":
         subscriber = subscriptions.subscribe(
-            recognizer=recognizer, email=request.POST.get("email", ""), address=request.META["REMOTE_ADDR"]
+            recognizer=recognizer, email=request.POST.get("email", ""), address=client_address(request)
         )
         if subscriber is not None:
             ask.ring(str(subscriber.pk))

@@ -11,7 +11,7 @@ from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from collector.limits import spend
+from collector.limits import of_volunteer, spend
 from collector.models import Photo, Recognizer, Volunteer
 from newsletter.errors import NotVotable, OwnPhoto
 from newsletter.models import Vote
@@ -31,7 +31,7 @@ def cast(*, volunteer: Volunteer, photo_id: UUID, like: bool) -> Vote:
         return vote
     try:
         with transaction.atomic():  # a vote that is not made spends nothing
-            spend(f"votes:{volunteer.pk}", settings.VOTES_PER_DAY)
+            spend(of_volunteer("votes", volunteer, settings.VOTES_PER_DAY))
             vote = Vote.objects.create(volunteer=volunteer, photo_id=photo_id, like=like)
     except IntegrityError:
         # The same volunteer's other request was faster: the constraint kept it to one row, which now takes our answer.

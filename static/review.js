@@ -17,6 +17,10 @@ document.addEventListener("keydown", (event) => {
   }
   const choice = photos[here]?.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (!choice) return;
+  if (choice.type === "checkbox") {
+    choice.checked = !choice.checked;
+    return;
+  }
   choice.checked = true;
   choice.focus();
   const detail = photos[here].querySelector(`select[data-for="${choice.value}"]`);

@@ -52,6 +52,19 @@ def test_near_duplicates_count_as_one_photo_and_imports_as_none(recognizer, live
     assert board(recognizer)[0].photos == 1
 
 
+def test_a_cluster_counts_once_for_who_sent_it_first_with_one_like_of_each_voter(recognizer, live_photo, volunteer) -> None:
+    grace, edsger = person("Grace"), person("Edsger")
+    first, again, copied = live_photo(seed=5), live_photo(seed=5), live_photo(seed=5, by=grace)
+    assert first.cluster == again.cluster == copied.cluster
+    for photo in (first, again, copied):
+        Vote.objects.create(volunteer=edsger, photo=photo, like=True)
+    run = Run.objects.create(recognizer=recognizer, slot="1", queued_at=timezone.now())
+    for photo, value in ((first, 0.001), (again, 0.002), (copied, 0.0015)):
+        PhotoValue.objects.create(run=run, photo=photo, value=value)
+    (line,) = board(recognizer)
+    assert (line.name, line.photos, line.likes, line.worth, line.points) == ("Ada", 1, 1, 0.002, 4)
+
+
 def test_who_has_no_handle_appears_under_a_pseudonym(recognizer, live_photo) -> None:
     nobody = person(None)
     live_photo(by=nobody)

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from collector import limits
+from collector.addresses import client_address
 from collector.api import problems
 from collector.errors import UnknownRecognizer
 from collector.models import Recognizer
@@ -124,7 +125,8 @@ class Benchmarks(APIView):
         recognizer = _recognizer(slug)
         asked = BenchmarkSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        limits.spend(f"benchmarks:{_hashed(request.META['REMOTE_ADDR'])}", settings.BENCHMARKS_PER_DAY)
+        address = client_address(request._request)
+        limits.spend(limits.of_address("benchmarks", address, settings.BENCHMARKS_PER_DAY))
         row, first = benchmarks.report(recognizer=recognizer, **asked.validated_data)
         return Response(BenchmarkSerializer(row).data, status=201 if first else 200)
 
@@ -141,7 +143,3 @@ def _conditional(request: Request, etag: str, response: HttpResponse) -> HttpRes
     answer = get_conditional_response(request._request, etag=etag, response=response)
     assert isinstance(answer, HttpResponse)
     return answer
-
-
-def _hashed(address: str) -> str:
-    return hashlib.sha256(address.encode()).hexdigest()[:32]
