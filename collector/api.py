@@ -12,10 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from collector import challenges, erasure, intake, volunteers
+from collector import challenges, direct, erasure, intake, volunteers
 from collector.errors import NotAnAllowedFormat, UnknownPhoto, UnknownRecognizer
 from collector.models import Photo, Recognizer, Volunteer
 from collector.serializers import (
+    AnnouncedSerializer,
+    AnnouncementSerializer,
     ChallengeSerializer,
     ErasureSerializer,
     PhotoSerializer,
@@ -26,13 +28,14 @@ from collector.serializers import (
 )
 from collector.signals import photo_described
 from collector.tasks import develop
+from config.errors import PROBLEM_TYPE
 
 PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp")
 
 
-def problems(*statuses: int) -> dict[int, Any]:
+def problems(*statuses: int) -> dict[tuple[int, str], Any]:
     """The error answers of a call, for the schema."""
-    return dict.fromkeys(statuses, ProblemSerializer)
+    return {(status, PROBLEM_TYPE): ProblemSerializer for status in statuses}
 
 
 def volunteer_of(request: Request) -> Volunteer:
@@ -145,3 +148,34 @@ class Photos(APIView):
         """Withdraw one photo: its bytes are removed, later snapshots and editions leave it out. The answer is a receipt."""
         receipt = erasure.withdraw(photo_id=photo_id, volunteer=volunteer_of(request))
         return Response(ErasureSerializer(receipt).data)
+
+
+class DirectUploads(APIView):
+    @extend_schema(
+        operation_id="announce_photo",
+        parameters=[
+            OpenApiParameter("recognizer", str, required=True),
+            OpenApiParameter("label", str, required=True, description="the label that the volunteer claims"),
+            OpenApiParameter("challenge", int, description="the id of the challenge that this photo answers"),
+        ],
+        request=AnnouncementSerializer,
+        responses={200: PhotoSerializer, 201: AnnouncedSerializer, **problems(400, 401, 404, 409, 410, 413, 415, 422, 429)},
+    )
+    def post(self, request: Request, photo_id: UUID) -> Response:
+        """Ask where to put a photo in the object store; call again after the PUT: 200 once it is taken in, or why it is not."""
+        asked = AnnouncementSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        query = {name: request.query_params.get(name, "") for name in ("recognizer", "label", "challenge")}
+        recognizer, label, challenge = intake.target(**query)
+        answer = direct.announce(
+            volunteer=volunteer_of(request),
+            photo_id=photo_id,
+            recognizer=recognizer,
+            label=label,
+            challenge=challenge,
+            length=asked.validated_data["bytes"],
+            sha256=asked.validated_data["sha256"],
+        )
+        if isinstance(answer, Photo):
+            return Response(PhotoSerializer(answer).data)
+        return Response(AnnouncedSerializer({**answer._asdict(), "method": "PUT"}).data, status=201)

@@ -1,8 +1,10 @@
-"""How the OpenAPI schema describes the token of a volunteer."""
+"""How the OpenAPI schema describes the token of a volunteer, and the two methods of tus that the generator leaves out."""
 
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+HEAD_REFUSALS = ("401", "404", "409", "410", "412", "413", "415", "422", "423", "429")
 
 
 class VolunteerTokenScheme(OpenApiAuthenticationExtension):
@@ -16,3 +18,40 @@ class VolunteerTokenScheme(OpenApiAuthenticationExtension):
             "name": "Authorization",
             "description": "`Token <token>`, with the token that `POST /api/v1/volunteers` answered.",
         }
+
+
+def tus_methods(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """HEAD and OPTIONS are calls of their own in tus; the generator passes them over everywhere."""
+    one = result["paths"].get("/api/v1/tus/{upload_id}")
+    if one is None:
+        return result
+    patch = one["patch"]
+    # What is complete is taken in by this call, so it can be refused by it too. An answer to HEAD has no body.
+    refused = {status: {"description": "refused"} for status in HEAD_REFUSALS}
+    length = {"schema": {"type": "integer"}, "description": "bytes of the whole photo"}
+    metadata = {"schema": {"type": "string"}, "description": "as it was sent"}
+    one["head"] = {
+        "operationId": "tus_standing",
+        "description": "How many bytes are here. What is complete but was not taken in yet is taken in now.",
+        "parameters": [part for part in patch["parameters"] if part["name"] in {"upload_id", "Tus-Resumable"}],
+        "tags": patch["tags"],
+        "security": patch["security"],
+        "responses": {
+            "200": {
+                "headers": {**patch["responses"]["204"]["headers"], "Upload-Length": length, "Upload-Metadata": metadata},
+                "description": "how it stands",
+            },
+            **refused,
+        },
+    }
+    texts = ("Tus-Resumable", "Tus-Version", "Tus-Max-Size", "Tus-Extension", "Tus-Checksum-Algorithm")
+    for address in ("/api/v1/tus/", "/api/v1/tus/{upload_id}"):
+        result["paths"][address]["options"] = {
+            "operationId": f"tus_options{'_of_one' if '{' in address else ''}",
+            "description": "What this server can. Needs no token.",
+            "parameters": [part for part in patch["parameters"] if part["name"] == "upload_id" and "{" in address],
+            "tags": patch["tags"],
+            "security": [],
+            "responses": {"204": {"headers": {name: {"schema": {"type": "string"}} for name in texts}, "description": "can"}},
+        }
+    return result

@@ -89,3 +89,15 @@ class ErasureSerializer(serializers.Serializer[Any]):
     receipt = serializers.DictField(
         child=serializers.ListField(), help_text="snapshots, releases and editions that contain them"
     )
+
+
+class AnnouncementSerializer(serializers.Serializer[Any]):
+    bytes = serializers.IntegerField(min_value=1, max_value=2**31 - 1, help_text="of the whole photo")
+    sha256 = serializers.RegexField(r"^[0-9a-f]{64}\Z", help_text="of the whole photo, lower-case hex")
+
+
+class AnnouncedSerializer(serializers.Serializer[Any]):
+    url = serializers.URLField(help_text="where to put the bytes; whoever has it may write there until then")
+    method = serializers.CharField()
+    headers = serializers.DictField(child=serializers.CharField(), help_text="to be sent exactly so")
+    expires_at = serializers.DateTimeField(help_text="call again for a fresh address")
