@@ -41,7 +41,7 @@ from collector.errors import (
     WrongOffset,
 )
 from collector.models import Allowance, Photo, Piece, Upload
-from collector.storage import store
+from collector.storage import MissingObject, S3Store, store
 from collector.volunteers import register
 from config import duties
 from tests.drawing import SECRET, jpeg
@@ -226,6 +226,17 @@ def test_of_two_writers_at_one_offset_one_wins_and_the_others_bytes_are_removed(
         add(upload, PHOTO[:500], at=0, stream=Rival(PHOTO[:500]))
     assert lost.value.facts == {"offset": 2000} and len(staged(settings)) == 1
     assert add(upload, PHOTO[2000:]).photo is not None
+
+
+def test_what_the_store_does_not_take_is_not_acknowledged(begin: Any, monkeypatch: Any) -> None:
+    upload = begin()
+    add(upload, PHOTO[:1000])
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store()), "put", lambda *args: (_ for _ in ()).throw(OSError("No space left on device")))
+        with pytest.raises(OSError, match="No space"):
+            add(upload, PHOTO[1000:2000])
+    assert uploads.standing(upload_id=upload.pk, volunteer=upload.volunteer).upload.offset == 1000
+    assert add(upload, PHOTO[1000:]).photo is not None
 
 
 @pytest.mark.django_db(transaction=True)
@@ -500,6 +511,8 @@ def test_what_is_not_what_was_announced_is_removed_and_the_phone_learns_why(anno
         duties.work_once()
         told = announce(photo_id, PHOTO)
         assert told.status_code == 422 and told.json()["type"] == "urn:photorally:not-as-announced"
+        # By its size alone where that is wrong: a giant is not read.
+        assert ("bytes were announced" in told.json()["detail"]) == (len(came) != len(PHOTO))
         assert url and not list(bucket.objects.all()) and not Photo.objects.exists()
         assert announce(photo_id, came).status_code == 201  # other bytes are another try
 
@@ -525,6 +538,14 @@ def test_what_is_put_after_the_photo_was_taken_in_is_swept(announce: Any, bucket
     with later(settings.UPLOAD_VALID_S + settings.UPLOAD_LATE_S + 1):
         duties.work_once()
     assert not list(bucket.objects.filter(Prefix="staging/"))
+
+
+def test_an_object_that_became_larger_since_we_looked_is_not_read_whole(bucket: Any) -> None:
+    bucket.put_object(Key="staging/abcd", Body=PHOTO)
+    source = store()
+    assert isinstance(source, S3Store) and source.get_at_most("staging/abcd", 99) == PHOTO[:100]
+    with pytest.raises(MissingObject):
+        source.get_at_most("staging/abce", 99)
 
 
 def test_an_address_never_works_in_the_last_minutes_of_its_upload(announce: Any, bucket: Any, settings: Any) -> None:
