@@ -4,6 +4,7 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
+OPTIONS_HEADERS = ("Tus-Resumable", "Tus-Version", "Tus-Max-Size", "Tus-Extension", "Tus-Checksum-Algorithm")
 HEAD_REFUSALS = ("401", "404", "409", "410", "412", "413", "415", "422", "423", "429")
 
 
@@ -44,14 +45,16 @@ def tus_methods(result: dict[str, Any], generator: Any, request: Any, public: bo
             **refused,
         },
     }
-    texts = ("Tus-Resumable", "Tus-Version", "Tus-Max-Size", "Tus-Extension", "Tus-Checksum-Algorithm")
-    for address in ("/api/v1/tus/", "/api/v1/tus/{upload_id}"):
-        result["paths"][address]["options"] = {
-            "operationId": f"tus_options{'_of_one' if '{' in address else ''}",
+    can = {name: {"schema": {"type": "string"}} for name in OPTIONS_HEADERS}
+    for address, path in (("/api/v1/tus/", result["paths"]["/api/v1/tus/"]), ("/api/v1/tus/{upload_id}", one)):
+        of_one = "{" in address
+        path["options"] = {
+            "operationId": "tus_options_of_one" if of_one else "tus_options",
             "description": "What this server can. Needs no token.",
-            "parameters": [part for part in patch["parameters"] if part["name"] == "upload_id" and "{" in address],
+            "parameters": [part for part in patch["parameters"] if of_one and part["name"] == "upload_id"],
             "tags": patch["tags"],
             "security": [],
-            "responses": {"204": {"headers": {name: {"schema": {"type": "string"}} for name in texts}, "description": "can"}},
+            "responses": {"204": {"headers": can, "description": "what it can"}}
+            | ({"404": patch["responses"]["404"]} if of_one else {}),
         }
     return result

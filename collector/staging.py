@@ -87,8 +87,10 @@ def close(upload: Upload, state: Upload.State, problem: Problem | None = None) -
 
 def clear(upload: Upload) -> None:
     """Remove what is staged for a closed upload; a straggler is looked for once it is late, and when the row is forgotten."""
+    lately = timezone.now() - timedelta(seconds=settings.UPLOAD_LEASE_S)
     for item in list(store().list(STAGING, upload.pk.hex)):
-        store().delete(item.key)
+        if not (item.key.endswith(".part") and item.written_at > lately):
+            store().delete(item.key)  # a young .part is being written: its request finds no open upload and removes it itself
     Piece.objects.filter(upload=upload).delete()
     late_at = upload.expires_at + timedelta(seconds=settings.UPLOAD_LATE_S)
     late = timezone.now() >= late_at

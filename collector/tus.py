@@ -93,6 +93,8 @@ class TusView(APIView):
         response["Cache-Control"] = "no-store"
         if response.status_code == 412:
             response["Tus-Version"] = VERSION
+        if request.method == "HEAD":
+            response.data = None  # RFC 9110 §9.3.2: no body, not even a problem's
         return response
 
     def options(self, request: HttpRequest | Request, *args: Any, **kwargs: Any) -> Response:

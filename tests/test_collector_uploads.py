@@ -331,6 +331,19 @@ def test_within_the_hour_every_staged_byte_is_gone_also_what_no_row_names(begin:
             uploads.standing(upload_id=upload.pk, volunteer=upload.volunteer)
 
 
+def test_a_write_in_progress_is_left_to_its_request_and_the_rest_of_a_dead_one_is_removed(begin: Any, settings: Any) -> None:
+    upload = begin()
+    add(upload, PHOTO[:3000])
+    (piece,) = staged(settings)
+    part = piece.with_name(f"{upload.pk.hex}beef.1234.part")
+    part.write_bytes(PHOTO)
+    uploads.abandon(upload_id=upload.pk, volunteer=upload.volunteer)
+    assert staged(settings) == [part]
+    with time_machine.travel(upload.expires_at + timedelta(seconds=settings.UPLOAD_LATE_S + 1)):
+        duties.work_once()
+    assert staged(settings) == []
+
+
 def test_whoever_leaves_leaves_nothing_staged(begin: Any, settings: Any) -> None:
     upload = begin()
     add(upload, PHOTO[:3000])
