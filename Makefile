@@ -43,6 +43,12 @@ help:
 	@cp requirements.txt .venv/requirements.stamp
 	@cp requirements-dev.txt $@
 
+# What the tests use from npm; npm writes the stamp itself.
+node_modules/.package-lock.json: package-lock.json
+	@echo "Installing what the tests use from npm …"
+	@npm ci --no-audit --no-fund --silent
+	@touch $@
+
 setup: .venv/requirements.stamp
 	@$(RUN) manage.py migrate --verbosity 0
 	@echo "Ready. The data lies in $(or $(VAR_DIR),var)."

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
+from clients import resume
 from clients.calls import BROKEN, Http, TryLater
 from clients.manifest import Offer
 from clients.model import ModelFolder
@@ -86,6 +87,9 @@ class Phone:
         """
         photo_id = photo_id or uuid.uuid4()
         query = {"recognizer": recognizer, "label": label} | ({"challenge": str(challenge)} if challenge else {})
+        if len(photo) > resume.RESUMED_BYTES:
+            resume.send_resumable(self.http, photo, photo_id=photo_id, **query)
+            return photo_id
         headers = {"Content-Type": content_type(photo)}
         self.http.call("PUT", f"api/v1/photos/{photo_id}", params=query, data=photo, headers=headers)
         return photo_id

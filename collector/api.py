@@ -13,13 +13,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from collector import challenges, erasure, intake, invitations, takeout, volunteers
+from collector import challenges, direct, erasure, intake, invitations, takeout, volunteers
 from collector.addresses import client_address
 from collector.body import whole_body
 from collector.errors import NotAnAllowedFormat, UnknownPhoto, UnknownRecognizer
 from collector.models import Photo, Volunteer
 from collector.negotiation import AnyAccept
 from collector.serializers import (
+    AnnouncedSerializer,
+    AnnouncementSerializer,
     ChallengeSerializer,
     ErasureSerializer,
     InvitationSerializer,
@@ -207,3 +209,36 @@ class Photos(APIView):
         """Withdraw one photo: its bytes are removed, later snapshots and editions leave it out. The answer is a receipt."""
         receipt = erasure.withdraw(photo_id=photo_id, volunteer=volunteer_of(request))
         return Response(ErasureSerializer(erasure.described(receipt)).data)
+
+
+class DirectUploads(APIView):
+    @extend_schema(
+        operation_id="announce_photo",
+        parameters=[
+            OpenApiParameter("recognizer", NAME, required=True),
+            OpenApiParameter("label", NAME, required=True, description="the label that the volunteer claims"),
+            OpenApiParameter("challenge", int, description="the id of the challenge that this photo answers"),
+        ],
+        request=AnnouncementSerializer,
+        responses={200: PhotoSerializer, 201: AnnouncedSerializer, **problems(400, 401, 404, 409, 410, 413, 415, 422, 429)},
+    )
+    def post(self, request: Request, photo_id: UUID) -> Response:
+        """Ask where to put a photo in the object store; call again after the PUT: 200 once it is taken in, or why it is not."""
+        asked = AnnouncementSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        query = {name: request.query_params.get(name, "") for name in ("recognizer", "label", "challenge")}
+        recognizer, label, challenge = intake.target(**query)
+        volunteer = volunteer_of(request)
+        intake.may_send(volunteer, client_address(request._request), photo_id=photo_id, recognizer=recognizer)
+        answer = direct.announce(
+            volunteer=volunteer,
+            photo_id=photo_id,
+            recognizer=recognizer,
+            label=label,
+            challenge=challenge,
+            length=asked.validated_data["bytes"],
+            sha256=asked.validated_data["sha256"],
+        )
+        if isinstance(answer, Photo):
+            return Response(PhotoSerializer(answer).data)
+        return Response(AnnouncedSerializer({**answer._asdict(), "method": "PUT"}).data, status=201)

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -62,27 +62,43 @@ def whole_body(stream: Readable, declared: str | None) -> Iterator[tuple[bytes, 
     Raises what `announced` raises, LengthMismatch, BodyBroken, TooBusy.
     """
     length = announced(declared, most=settings.PHOTO_MAX_BYTES)
+    digest = hashlib.sha256()
+    with _held(stream, length, digest.update) as (body, broken):
+        if broken:
+            raise BodyBroken(f"{len(body)} of {length} bytes came. Send it again.")
+        if len(body) < length:
+            raise LengthMismatch(f"{length} bytes were announced, {len(body)} came. Send it again.")
+        yield body, digest.hexdigest()
+
+
+@contextmanager
+def prefix_of_body(stream: Readable, length: int) -> Iterator[bytes]:
+    """Up to `length` bytes: what came before the connection broke, for an upload that goes on later. Raises TooBusy."""
+    with _held(stream, length, lambda piece: None) as (body, _):
+        yield body
+
+
+@contextmanager
+def _held(stream: Readable, length: int, each: Callable[[bytes], None]) -> Iterator[tuple[bytes, bool]]:
+    """What comes of `length` bytes, and whether an error ended it; the room is given back when the block ends."""
     lend_connection_back()
-    digest, pieces, received = hashlib.sha256(), [], 0
+    pieces: list[bytes] = []
+    received, broken = 0, False
     try:
         while received < length:
-            piece = _read(stream, min(CHUNK, length - received), received, length)
+            try:
+                piece = stream.read(min(CHUNK, length - received))
+            except OSError:  # the connection broke, or config.web lost its patience with it
+                broken = True
+                break
+            if not piece:
+                break
             room.take(len(piece))
             received += len(piece)
-            digest.update(piece)
+            each(piece)
             pieces.append(piece)
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        del pieces, piece
-        yield body, digest.hexdigest()
+        pieces.clear()
+        yield body, broken
     finally:
         room.give_back(received)
-
-
-def _read(stream: Readable, size: int, received: int, length: int) -> bytes:
-    try:
-        piece = stream.read(size)
-    except OSError as error:  # the connection broke, or config.web lost its patience with it
-        raise BodyBroken(f"{received} of {length} bytes came. Send it again.") from error
-    if not piece:
-        raise LengthMismatch(f"{length} bytes were announced, {received} came. Send it again.")
-    return piece

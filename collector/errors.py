@@ -31,6 +31,62 @@ class TooBusy(Problem):
     status, code, title = 503, "too-busy", "Too many photos are arriving at this moment."
 
 
+class BadHeader(Problem):
+    status, code, title = 400, "bad-header", "A header is missing or malformed."
+
+
+class BadMetadata(Problem):
+    status, code, title = 400, "bad-metadata", "Upload-Metadata is missing or malformed."
+
+
+class UnknownUpload(Problem):
+    status, code, title = 404, "unknown-upload", "You have no such upload."
+
+
+class UploadGone(Problem):
+    status, code, title = 410, "upload-gone", "This upload has ended."
+
+
+class WrongOffset(Problem):
+    status, code, title = 409, "wrong-offset", "Upload-Offset is not where this upload stands."
+
+
+class WrongVersion(Problem):
+    status, code, title = 412, "wrong-version", "Send Tus-Resumable: 1.0.0."
+
+
+class UploadTooLong(Problem):
+    status, code, title = 413, "upload-too-long", "These are more bytes than the upload lacks."
+
+
+class TooManyPieces(Problem):
+    status, code, title = 413, "too-many-pieces", "This upload came in too many small pieces."
+
+
+class WrongContentType(Problem):
+    status, code, title = 415, "wrong-content-type", "Send Content-Type: application/offset+octet-stream."
+
+
+class UploadBusy(Problem):
+    status, code, title = 423, "upload-busy", "This upload is being taken in right now."
+
+
+class TooManyUploads(Problem):
+    status, code, title = 429, "too-many-uploads", "Too many uploads are open."
+
+
+class ChecksumMismatch(Problem):
+    status, code, title = 460, "checksum-mismatch", "The bytes do not fit Upload-Checksum."
+
+
+class NoDirectUpload(Problem):
+    status, code, title = 409, "no-direct-upload", "This installation takes no direct uploads."
+
+
+class NotAsAnnounced(Problem):
+    status, code, title = 422, "not-as-announced", "What arrived is not what was announced."
+
+
 class EmptyBody(Problem):
     status, code, title = 422, "empty-body", "The body is empty."
 

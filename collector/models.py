@@ -267,6 +267,77 @@ class Fingerprint(models.Model):
         return f"{self.bits & 0xFFFF_FFFF_FFFF_FFFF:016x}"
 
 
+class Upload(models.Model):
+    """A photo on its way: in pieces (tus) or past us into the object store (direct). Its bytes are gone within the hour."""
+
+    class Way(models.TextChoices):
+        TUS = "tus", "in pieces"
+        DIRECT = "direct", "into the object store"
+
+    class State(models.TextChoices):
+        OPEN = "open", "open"
+        TAKEN = "taken", "the photo is taken in"
+        REFUSED = "refused", "the photo was refused"
+        ENDED = "ended", "ended by its phone"
+        EXPIRED = "expired", "too old"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    volunteer = models.ForeignKey(Volunteer, models.CASCADE, related_name="uploads")
+    way = models.CharField(max_length=6, choices=Way)
+    state = models.CharField(max_length=7, choices=State, default=State.OPEN)
+    # One of UPLOADS_OPEN numbers while it is open, then null: the database itself refuses one upload too many.
+    slot = models.PositiveSmallIntegerField(null=True)
+    photo_id = models.UUIDField(help_text="the UUID that the phone chose; the photo's row comes when all bytes are here")
+    recognizer = models.ForeignKey(Recognizer, models.CASCADE, related_name="+")
+    claimed = models.ForeignKey(Label, models.CASCADE, related_name="+")
+    challenge = models.ForeignKey(Challenge, models.SET_NULL, null=True, related_name="+")
+    length = models.PositiveIntegerField(help_text="bytes announced")
+    offset = models.PositiveIntegerField(default=0, help_text="bytes stored; only ever moved by UPDATE … WHERE offset = old")
+    pieces = models.PositiveIntegerField(default=0)
+    announced_sha256 = models.CharField(max_length=64, blank=True, help_text="of a direct upload")
+    metadata = models.TextField(blank=True, help_text="Upload-Metadata as it was sent: tus wants it back")
+    problem = models.JSONField(null=True, help_text="why it was refused: the problem+json of that answer")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True, help_text="somebody is taking it in until then")
+    hold_until = models.DateTimeField(null=True, help_text="the worker need not look before")
+    sweep_at = models.DateTimeField(help_text="when its staged bytes, or at last its row, are to be removed")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["sweep_at"], name="upload_sweep"),
+            # What the worker looks for every few seconds: partial, as small as what is on its way.
+            models.Index(fields=["created_at"], name="upload_open", condition=Q(state="open")),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["volunteer", "slot"], name="upload_slot_once"),
+            # Two calls for one direct upload must not become two.
+            models.UniqueConstraint(
+                fields=["volunteer", "photo_id"], condition=Q(way="direct", state="open"), name="direct_upload_once"
+            ),
+            models.CheckConstraint(condition=Q(offset__lte=models.F("length")), name="upload_not_too_long"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.way} {str(self.id)[:8]}: {self.offset} of {self.length}"
+
+
+class Piece(models.Model):
+    """What one PATCH brought: bytes of an upload from `offset` on, as a private object. The row is the acknowledgement."""
+
+    upload = models.ForeignKey(Upload, models.CASCADE, related_name="+")
+    offset = models.PositiveIntegerField()
+    bytes = models.PositiveIntegerField()
+    key = models.CharField(max_length=80)
+
+    class Meta:
+        ordering = ["offset"]
+        constraints = [models.UniqueConstraint(fields=["upload", "offset"], name="piece_once")]
+
+    def __str__(self) -> str:
+        return f"{self.offset}+{self.bytes}"
+
+
 class Decision(models.Model):
     """A moderator's verdict on a photo. Rows are only added; the newest one counts."""
 

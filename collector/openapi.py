@@ -1,8 +1,11 @@
-"""What the OpenAPI schema says about every call: the token of a volunteer, and that errors are problem+json."""
+"""What the OpenAPI schema says beyond the views: the volunteer's token, errors as problem+json, the methods of tus."""
 
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+OPTIONS_HEADERS = ("Tus-Resumable", "Tus-Version", "Tus-Max-Size", "Tus-Extension", "Tus-Checksum-Algorithm")
+HEAD_REFUSALS = ("401", "404", "409", "410", "412", "413", "415", "422", "423", "429")
 
 
 class VolunteerTokenScheme(OpenApiAuthenticationExtension):
@@ -37,4 +40,43 @@ def errors_are_problems(result: dict[str, Any], **context: Any) -> dict[str, Any
         for status, answer in answers.items():
             if status >= "400" and answer.get("content") in (None, AS_JSON):
                 answer["content"] = PROBLEM
+    return result
+
+
+def tus_methods(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """HEAD and OPTIONS are calls of their own in tus; the generator passes them over everywhere."""
+    one = result["paths"].get("/api/v1/tus/{upload_id}")
+    if one is None:
+        return result
+    patch = one["patch"]
+    # What is complete is taken in by this call, so it can be refused by it too. An answer to HEAD has no body.
+    refused = {status: {"description": "refused"} for status in HEAD_REFUSALS}
+    length = {"schema": {"type": "integer"}, "description": "bytes of the whole photo"}
+    metadata = {"schema": {"type": "string"}, "description": "as it was sent"}
+    one["head"] = {
+        "operationId": "tus_standing",
+        "description": "How many bytes are here. What is complete but was not taken in yet is taken in now.",
+        "parameters": [part for part in patch["parameters"] if part["name"] in {"upload_id", "Tus-Resumable"}],
+        "tags": patch["tags"],
+        "security": patch["security"],
+        "responses": {
+            "200": {
+                "headers": {**patch["responses"]["204"]["headers"], "Upload-Length": length, "Upload-Metadata": metadata},
+                "description": "how it stands",
+            },
+            **refused,
+        },
+    }
+    can = {name: {"schema": {"type": "string"}} for name in OPTIONS_HEADERS}
+    for address, path in (("/api/v1/tus/", result["paths"]["/api/v1/tus/"]), ("/api/v1/tus/{upload_id}", one)):
+        of_one = "{" in address
+        path["options"] = {
+            "operationId": "tus_options_of_one" if of_one else "tus_options",
+            "description": "What this server can. Needs no token.",
+            "parameters": [part for part in patch["parameters"] if of_one and part["name"] == "upload_id"],
+            "tags": patch["tags"],
+            "security": [],
+            "responses": {"204": {"headers": can, "description": "what it can"}}
+            | ({"404": patch["responses"]["404"]} if of_one else {}),
+        }
     return result

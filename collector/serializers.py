@@ -120,3 +120,15 @@ class ErasureSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="since then no offered model has learned from them; null while a release is offered or a night goes on",
     )
+
+
+class AnnouncementSerializer(serializers.Serializer[Any]):
+    bytes = serializers.IntegerField(min_value=1, max_value=2**31 - 1, help_text="of the whole photo")
+    sha256 = serializers.RegexField(r"^[0-9a-f]{64}\Z", help_text="of the whole photo, lower-case hex")
+
+
+class AnnouncedSerializer(serializers.Serializer[Any]):
+    url = serializers.URLField(help_text="where to put the bytes; whoever has it may write there until then")
+    method = serializers.CharField()
+    headers = serializers.DictField(child=serializers.CharField(), help_text="to be sent exactly so")
+    expires_at = serializers.DateTimeField(help_text="call again for a fresh address")

@@ -87,7 +87,7 @@ class S3Store:
     def __init__(self, bucket: str, endpoint_url: str | None) -> None:
         import boto3  # a third of a second to import: only where S3 is used
 
-        self.bucket = bucket
+        self.bucket, self.endpoint_url = bucket, endpoint_url
         self.client: Any = boto3.client("s3", endpoint_url=endpoint_url)
 
     def put(self, key: str, data: bytes) -> None:
@@ -113,6 +113,28 @@ class S3Store:
 
     def delete(self, key: str) -> None:
         self.client.delete_object(Bucket=self.bucket, Key=key)
+
+    def get_at_most(self, key: str, most: int) -> bytes:
+        """The first `most` + 1 bytes at the utmost: who can still replace the object must not fill our memory."""
+        try:
+            answer = self.client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes=0-{most}")
+        except self.client.exceptions.NoSuchKey:
+            raise MissingObject(key) from None
+        body: bytes = answer["Body"].read(most + 1)  # a store may ignore Range
+        return body
+
+    def presign_put(self, key: str, *, length: int, content_type: str, seconds: int) -> str:
+        """An address that takes one PUT of `length` bytes (signed with AWS Signature Version 4), for `seconds`."""
+        import boto3
+        from botocore.config import Config
+
+        # A client of its own: Version 2, which some regions default to, signs no length; and botocore would sign a CRC of
+        # an empty body. Signing is arithmetic: nothing is sent.
+        config = Config(signature_version="s3v4", request_checksum_calculation="when_required")
+        client = boto3.client("s3", endpoint_url=self.endpoint_url, config=config)
+        what = {"Bucket": self.bucket, "Key": key, "ContentLength": length, "ContentType": content_type}
+        url: str = client.generate_presigned_url("put_object", Params=what, ExpiresIn=seconds)
+        return url
 
     def list(self, kind: str, prefix: str) -> Iterator[Listed]:
         """What lies under `<kind>/<prefix>…`."""

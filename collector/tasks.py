@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from collector import develop as developing
-from collector import erasure, limits, moderation, sweeping
+from collector import direct, erasure, limits, moderation, staging, sweeping
 from config.duties import duty
 
 
@@ -26,3 +26,20 @@ def sweep_folder(folder: str) -> None:
 @duty(queue="images", due=limits.past)
 def forget_allowances(window_s: int) -> None:
     limits.forget(window_s=window_s)
+
+
+@duty(queue="images", due=staging.complete)
+def collect_upload(upload_id: str) -> None:
+    if photo := staging.collect(upload_id=UUID(upload_id)):
+        develop.ring(str(photo.pk))
+
+
+@duty(queue="images", due=direct.awaited)
+def collect_direct(upload_id: str) -> None:
+    if photo := direct.collect(upload_id=UUID(upload_id)):
+        develop.ring(str(photo.pk))
+
+
+@duty(queue="images", due=staging.overdue)
+def sweep_upload(upload_id: str) -> None:
+    staging.sweep(upload_id=UUID(upload_id))

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from collector import api, probes, views
+from collector import api, probes, tus, views
 
 urlpatterns = [
     path("api/v1/volunteers", api.Volunteers.as_view()),
@@ -13,6 +13,9 @@ urlpatterns = [
     path("api/v1/recognizers", api.Recognizers.as_view()),
     path("api/v1/recognizers/<slug:slug>/challenge", api.TodaysChallenge.as_view()),
     path("api/v1/photos/<uuid:photo_id>", api.Photos.as_view(), name="photo"),
+    path("api/v1/photos/<uuid:photo_id>/upload", api.DirectUploads.as_view()),
+    path("api/v1/tus/", tus.Uploads.as_view(), name="tus"),
+    path("api/v1/tus/<uuid:upload_id>", tus.OneUpload.as_view(), name="tus_upload"),
     path("media/<str:sha256>", views.Media.as_view(), name="media"),
     path("healthz", probes.Healthz.as_view()),
     path("readyz", probes.Readyz.as_view()),

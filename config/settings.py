@@ -142,6 +142,20 @@ DECODE_CPU_S = 6  # seconds of CPU for one photo; the worst that decodes takes 2
 DECODE_WALL_S = 8  # seconds for one photo on a machine that is busy; with the rest of the work it stays under 10
 DECODER_PHOTOS = 500  # photos a decoder process takes before a fresh one: what its libraries leak goes with it
 
+# ---- uploads in pieces (tus) and direct ones (S3) ----------------------------------------------------------------
+# Pieces may hold the place where a photo was taken: nothing is staged for an hour. 50 + 5 minutes leave 5 for the sweeper.
+UPLOAD_VALID_S = 50 * 60  # seconds from its beginning, never extended
+UPLOAD_LATE_S = 5 * 60  # seconds after its end in which a request that began before it may still write: swept once more then
+UPLOAD_KEEP_S = 86_400  # seconds from its beginning until the row is forgotten too: an old address answers 410, then 404
+UPLOAD_LEASE_S = 60  # seconds one process may take to join an upload and take it in
+UPLOADS_OPEN = 8  # open uploads per volunteer, and with PHOTO_MAX_BYTES each the bound of what one may stage: 200 MiB
+UPLOADS_PER_DAY = 2000  # uploads begun per volunteer and day: four for each photo of PHOTOS_PER_DAY, for bad networks
+UPLOAD_PIECES_MOST = 1000  # pieces of one upload, an object each; 25 MiB come in pieces of 26 KB on average at the worst
+UPLOAD_METADATA_MOST = 2048  # characters of Upload-Metadata; ours take under 300, a file name some more
+DIRECT_URL_S = 15 * 60  # seconds a presigned address works: 25 MiB at 28 KiB/s
+DIRECT_SPARE_S = 10 * 60  # seconds before an upload's end when its address stops working: a PUT that began earlier may last on
+DIRECT_LOOK_S = 5  # seconds between two looks whether a direct upload has arrived; the older it is the longer
+
 # ---- near-duplicates and splits ----------------------------------------------------------------------------------
 NEAR_DUPLICATE_BITS = 6  # of 64: re-encoded and resized copies measured 0-4, other photos of one object 14 and more
 # Distinct hashes a cluster is found by. Re-encoding one picture gives a handful; a flood of thousands of variants would make
@@ -264,6 +278,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "collector.openapi.errors_are_problems",
+        "collector.openapi.tus_methods",
     ],
 }
 UNFOLD = {
