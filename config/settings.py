@@ -91,6 +91,15 @@ PHOTO_LICENCE = "CC-BY-4.0"  # what a volunteer grants at registration
 DEVELOP_LEASE_S = 60  # seconds a worker may take for one photo's image work before another may try
 DEVELOP_ATTEMPTS = 3  # tries before a photo is set aside as broken
 
+# ---- imports by owners of photos, in the admin -------------------------------------------------------------------
+IMPORT_ZIP_MAX_BYTES = env.whole("IMPORT_ZIP_MAX_BYTES", 4 * 2**30, least=2**20, most=2**40, unit="bytes")  # in the store
+IMPORT_ZIP_MAX_MEMBERS = 20_000  # files in a zip; its list of members is read whole, and this many take about 20 MB
+IMPORT_PIECE_BYTES = 8 * 2**20  # bytes of a zip that are sent, stored and read at a time; any proxy lets them through
+IMPORT_STEP_FILES = 50  # files of a zip between two looks at what else waits: some seconds of work
+IMPORT_LEASE_S = 120  # seconds a worker may take for one file of a zip before another goes on with it
+IMPORT_ATTEMPTS = 3  # tries before a file is taken for the killer of its workers and refused
+IMPORT_KEEP_S = 86_400  # seconds after which an import that did not end is stopped and its zip removed
+
 # ---- near-duplicates and splits ----------------------------------------------------------------------------------
 NEAR_DUPLICATE_BITS = 6  # of 64: re-encoded and resized copies measured 0-4, other photos of one object 14 and more
 SPLIT_SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}  # of a recognizer's accepted photos
