@@ -84,9 +84,9 @@ def take_file(*, job: ImportJob, name: str, body: bytes) -> Outcome:
         raise
     sending.update(
         done=F("done") + 1,
-        new=F("new") + outcome.new,
-        known=F("known") + (not outcome.new),
-        accepted=F("accepted") + outcome.accepted,
+        new=F("new") + int(outcome.new),  # PostgreSQL adds no booleans
+        known=F("known") + int(not outcome.new),
+        accepted=F("accepted") + int(outcome.accepted),
     )
     return outcome
 
