@@ -87,9 +87,7 @@ class _Guarded:
 
     def read(self, size: int = -1) -> bytes:
         most = settings.IMPORT_ZIP_MAX_MEMBERS * ENTRY_BYTES
-        if size > most:
-            raise _too_many("more")
-        data = self._file.read(size if size >= 0 else most + 1)
+        data = self._file.read(most + 1 if size < 0 else min(size, most + 1))
         if len(data) > most:
             raise _too_many("more")
         return data

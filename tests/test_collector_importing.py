@@ -212,7 +212,7 @@ def test_encrypted_unusual_and_damaged_members_are_refused_one_by_one() -> None:
     data[entries[3] + 10] = zipfile.ZIP_BZIP2
     found = refusals(opened(bytes(data)))
     assert list(found) == ["a/1.jpg", "a/3.jpg", "a/4.jpg"]
-    assert "encrypted" in found["a/1.jpg"] and "damaged" in found["a/3.jpg"] and "unusual" in found["a/4.jpg"]
+    assert found["a/1.jpg"] == "It is encrypted." and "damaged" in found["a/3.jpg"] and "unusual" in found["a/4.jpg"]
 
 
 def test_no_truncation_and_no_flipped_byte_does_more_than_refuse() -> None:
@@ -355,18 +355,22 @@ def test_a_member_that_kills_its_workers_is_refused_in_the_end(send: Any, photos
     assert "did not end in 3 attempts" in job.refusals.get(name="gold/1.jpg").why
 
 
-def test_a_worker_that_was_overtaken_writes_nothing(send: Any, photos: Any, monkeypatch: Any) -> None:
+def test_a_worker_that_was_overtaken_writes_nothing(send: Any, photos: Any, settings: Any, monkeypatch: Any) -> None:
+    settings.IMPORT_STEP_FILES = 2
     job, one = send(zipped(photos)), import_steps.import_one
     with time_machine.travel(timezone.now(), tick=False) as clock:
 
         def sleeps(**options: Any) -> Any:
             monkeypatch.setattr(import_steps, "import_one", one)
-            clock.shift(django_settings.IMPORT_LEASE_S + 1)
-            import_steps.step(job_id=job.pk)  # the other worker does it all
+            clock.shift(settings.IMPORT_LEASE_S + 1)
+            assert import_steps.step(job_id=job.pk) is True  # another worker takes this member and the next
             return one(**options)
 
         monkeypatch.setattr(import_steps, "import_one", sleeps)
         assert import_steps.step(job_id=job.pk) is False
+    assert counts(job) == ("working", 8, 2, 2, 0, 0, 0)
+    while import_steps.step(job_id=job.pk):
+        pass
     assert counts(job) == ("done", 8, 8, 6, 0, 0, 2) and job.refusals.count() == 2
 
 
