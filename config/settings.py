@@ -93,9 +93,9 @@ DEVELOP_ATTEMPTS = 3  # tries before a photo is set aside as broken
 
 # ---- imports by owners of photos, in the admin -------------------------------------------------------------------
 IMPORT_ZIP_MAX_BYTES = env.whole("IMPORT_ZIP_MAX_BYTES", 4 * 2**30, least=2**20, most=2**40, unit="bytes")  # in the store
-IMPORT_ZIP_MAX_MEMBERS = 20_000  # files in a zip; its list of members is read whole, and this many take about 20 MB
+IMPORT_ZIP_MAX_MEMBERS = 20_000  # files in a zip; its list of members is read whole: for this many 10 MB with short names
 IMPORT_PIECE_BYTES = 8 * 2**20  # bytes of a zip that are sent, stored and read at a time; any proxy lets them through
-IMPORT_STEP_FILES = 50  # files of a zip between two looks at what else waits: some seconds of work
+IMPORT_STEP_FILES = 200  # files of a zip between two looks at what else waits; each step reads the list of members anew
 IMPORT_LEASE_S = 120  # seconds a worker may take for one file of a zip before another goes on with it
 IMPORT_ATTEMPTS = 3  # tries before a file is taken for the killer of its workers and refused
 IMPORT_KEEP_S = 86_400  # seconds after which an import that did not end is stopped and its zip removed

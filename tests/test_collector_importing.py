@@ -130,16 +130,16 @@ def test_names_are_only_taken_apart() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_labels_that_are_made_at_the_same_moment_get_positions_of_their_own(recognizer: Recognizer) -> None:
-    names, start = ["a", "b", "c", "a"], threading.Barrier(4)
+    names, start = [*"abcdefga"], threading.Barrier(8)
 
     def make(name: str) -> None:
         start.wait()
         prepare_recognizer(slug="coins", names=[name])
         connection.close()
 
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(8) as pool:
         list(pool.map(make, names))
-    assert sorted(recognizer.labels.values_list("position", flat=True)) == [0, 1, 2, 3, 4, 5]
+    assert sorted(recognizer.labels.values_list("position", flat=True)) == [*range(10)]
 
 
 # ---- accepting at once -------------------------------------------------------------------------------------------
