@@ -8,7 +8,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 
-from collector import invitations, review
+from collector import import_calls, import_page, invitations, review
 from collector.erasure import described
 from collector.models import Challenge, Decision, Erasure, Invitation, Label, Photo, Recognizer, Volunteer
 
@@ -94,9 +94,29 @@ class PhotoAdmin(ReadOnly, ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         own = [
             path("review/", self.admin_site.admin_view(self.review), name="collector_photo_review"),
+            *self.import_urls(),
             path("<uuid:photo_id>/picture/<str:kind>/", self.admin_site.admin_view(self.bytes), name="collector_photo_bytes"),
         ]
         return own + super().get_urls()
+
+    def import_urls(self) -> list[URLPattern]:
+        wrap, at = self.admin_site.admin_view, "import/<uuid:job_id>/"
+        return [
+            path("import/", wrap(self.import_photos), name="collector_photo_import"),
+            path("import/begin/", import_calls.Begin.as_view(), name="collector_import_begin"),
+            path(at, wrap(self.import_job), name="collector_import_job"),
+            path(f"{at}refused.csv", wrap(import_page.refused_list), name="collector_import_refused"),
+            path(f"{at}file/", import_calls.File.as_view(), name="collector_import_file"),
+            path(f"{at}piece/<int:number>/", import_calls.Piece.as_view(), name="collector_import_piece"),
+            path(f"{at}end/", import_calls.End.as_view(), name="collector_import_end"),
+            path(f"{at}state/", import_calls.State.as_view(), name="collector_import_state"),
+        ]
+
+    def import_photos(self, request: HttpRequest) -> HttpResponse:
+        return import_page.page(request, self.admin_site.each_context(request))
+
+    def import_job(self, request: HttpRequest, job_id: Any) -> HttpResponse:
+        return import_page.job_page(request, self.admin_site.each_context(request), job_id)
 
     def review(self, request: HttpRequest) -> HttpResponse:
         return review.page(request, self.admin_site.each_context(request))

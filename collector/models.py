@@ -440,3 +440,80 @@ class SweptFolder(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.prefix}"
+
+
+class ImportJob(models.Model):
+    """An owner's import through the admin: who confirmed the right to give these photos, and how far it is.
+
+    `files`: the browser sends photo by photo. `zip`: the browser sends pieces of an archive, then a worker takes its members
+    in order; the row says at which member it is (`done`), so that a killed worker's successor goes on there.
+    """
+
+    class Kind(models.TextChoices):
+        FILES = "files", "files"
+        ZIP = "zip", "zip"
+
+    class State(models.TextChoices):
+        SENDING = "sending", "being sent by the browser"
+        WORKING = "working", "being worked through"
+        DONE = "done", "done"
+        STOPPED = "stopped", "stopped"
+        FAILED = "failed", "failed"
+
+    OPEN = (State.SENDING, State.WORKING)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=10, choices=Kind)
+    state = models.CharField(max_length=10, choices=State, default=State.SENDING)
+    problem = models.CharField(max_length=300, blank=True, help_text="why it failed or was stopped")
+    # The slug, no key: a recognizer is made by its first photo, not by an import that turns out to hold none.
+    recognizer_slug = models.SlugField(max_length=50)
+    recognizer_name = models.CharField(max_length=80)
+    accept = models.BooleanField(default=False, help_text="accepted at once, without another look")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    licence = models.CharField(max_length=20, help_text="under which its user confirmed the right to give the photos")
+    confirmed_at = models.DateTimeField(default=timezone.now, editable=False)
+    ended_at = models.DateTimeField(null=True, editable=False)
+
+    total = models.PositiveIntegerField(default=0)  # files that were chosen, or members of the zip that may be photos
+    done = models.PositiveIntegerField(default=0)  # with a zip also the number of the next member
+    new = models.PositiveIntegerField(default=0)
+    known = models.PositiveIntegerField(default=0)
+    accepted = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
+
+    pieces = models.PositiveIntegerField(default=0, editable=False)  # of the zip, in the store until it is tidied away
+    zip_bytes = models.PositiveBigIntegerField(default=0, editable=False)
+    fence = models.PositiveIntegerField(default=0, editable=False)  # raised by each claim: an overtaken worker writes nothing
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False)  # at the member in hand
+    lease_until = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["-confirmed_at", "id"]
+        indexes = [
+            # What the sweeper looks for every few seconds; partial, so it stays as small as the open imports.
+            models.Index(fields=["confirmed_at"], name="import_open", condition=Q(state__in=("sending", "working"))),
+            # Ended imports whose pieces still lie in the store.
+            models.Index(fields=["ended_at"], name="import_untidy", condition=Q(pieces__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.recognizer_name}, {self.confirmed_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def open(self) -> bool:
+        return self.state in self.OPEN
+
+
+class ImportRefusal(models.Model):
+    """A file that an import did not take, and why. Rows, not a list in the job: three files may be refused at a time."""
+
+    job = models.ForeignKey(ImportJob, models.CASCADE, related_name="refusals")
+    name = models.CharField(max_length=300)
+    why = models.CharField(max_length=300)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.why}"

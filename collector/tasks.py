@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from collector import develop as developing
-from collector import direct, erasure, limits, moderation, staging, sweeping
+from collector import direct, erasure, import_steps, limits, moderation, staging, sweeping
 from config.duties import duty
 
 
@@ -43,3 +43,14 @@ def collect_direct(upload_id: str) -> None:
 @duty(queue="images", due=staging.overdue)
 def sweep_upload(upload_id: str) -> None:
     staging.sweep(upload_id=UUID(upload_id))
+
+
+@duty(queue="images", due=import_steps.waiting)
+def import_zip(job_id: str) -> None:
+    if import_steps.step(job_id=UUID(job_id)):
+        import_zip.ring(job_id)
+
+
+@duty(queue="images", due=import_steps.untidy)
+def tidy_import(job_id: str) -> None:
+    import_steps.tidy(job_id=UUID(job_id))

@@ -156,6 +156,15 @@ DIRECT_URL_S = 15 * 60  # seconds a presigned address works: 25 MiB at 28 KiB/s
 DIRECT_SPARE_S = 10 * 60  # seconds before an upload's end when its address stops working: a PUT that began earlier may last on
 DIRECT_LOOK_S = 5  # seconds between two looks whether a direct upload has arrived; the older it is the longer
 
+# ---- imports by owners of photos, in the admin -------------------------------------------------------------------
+IMPORT_ZIP_MAX_BYTES = env.whole("IMPORT_ZIP_MAX_BYTES", 4 * 2**30, least=2**20, most=2**40, unit="bytes")  # in the store
+IMPORT_ZIP_MAX_MEMBERS = 20_000  # files in a zip; its list of members is read whole: for this many 10 MB with short names
+IMPORT_PIECE_BYTES = 8 * 2**20  # bytes of a zip that are sent, stored and read at a time; any proxy lets them through
+IMPORT_STEP_FILES = 200  # files of a zip between two looks at what else waits; each step reads the list of members anew
+IMPORT_LEASE_S = 120  # seconds a worker may take for one file of a zip before another goes on with it
+IMPORT_ATTEMPTS = 3  # tries before a file is taken for the killer of its workers and refused
+IMPORT_KEEP_S = 86_400  # seconds after which an import that did not end is stopped and its zip removed
+
 # ---- near-duplicates and splits ----------------------------------------------------------------------------------
 NEAR_DUPLICATE_BITS = 6  # of 64: re-encoded and resized copies measured 0-4, other photos of one object 14 and more
 # Distinct hashes a cluster is found by. Re-encoding one picture gives a handful; a flood of thousands of variants would make
