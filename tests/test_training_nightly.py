@@ -13,8 +13,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from collector.erasure import withdraw
 from collector.models import Challenge, Photo
-from collector.storage import store
+from collector.storage import MissingObject, store
 from tests.nights import accepted, claimed, collected
 from training import challenge, nightly, process, release, runs
 from training.images import INPUT_SPEC
@@ -108,6 +109,27 @@ def test_a_photo_withdrawn_after_the_snapshot_is_left_out_of_the_night(recognize
     assert len(loaded.train) == 17
     assert run.snapshot != frozen
     assert loaded.train.images.shape == (17, plan.recipe.image_size, plan.recipe.image_size, 3)
+
+
+def test_photos_withdrawn_one_after_the_other_are_all_left_out_and_a_lost_one_is_an_error(recognizer, volunteer, monkeypatch):
+    photos = collected(recognizer, volunteer)
+    run = claimed(recognizer)
+    plan = nightly._plan(run)
+    really, left = nightly._load, photos[:2]
+
+    def withdrawn_before_each_try(plan, progress):
+        if left:
+            gone = left.pop()
+            withdraw(photo_id=gone.pk, volunteer=volunteer)
+            store().delete(f"views/{gone.view_sha256}")  # what follows the commit
+        return really(plan, progress)
+
+    monkeypatch.setattr(nightly, "_load", withdrawn_before_each_try)
+    _, loaded = nightly._photos(run, plan, silent)
+    assert len(loaded.train) == 16 and not {str(photo.pk) for photo in photos[:2]} & set(loaded.train.ids)
+    store().delete(f"views/{photos[5].view_sha256}")
+    with pytest.raises(MissingObject):
+        nightly._photos(run, nightly._plan(run), silent)
 
 
 # ---- tomorrow's challenge ----------------------------------------------------------------------------------------
