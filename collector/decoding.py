@@ -148,7 +148,7 @@ class Decoder:
                     answer += self._read()
                 elif not self._write(unsent):
                     poller.unregister(self.into)
-        if len(answer) > length:
+        if len(answer) > length or unsent:
             raise _Died  # it speaks out of turn: whoever it is now, it is not our decoder any more
         return bytes(answer)
 
