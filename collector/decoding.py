@@ -26,7 +26,10 @@ CHILD = Path(__file__).with_name("decoder.py")
 PIPE_BYTES = 2**20  # Linux' most for everybody: a photo passes in a few turns instead of dozens
 ANSWER_MAX_BYTES = 16 * 2**20  # bytes of one picture in an answer; a view of noise takes 1 MB
 START_S = 20  # seconds for Python and Pillow to load on a machine that is busy
-PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")  # of our environment; keys and addresses stay here
+PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")
+# For glibc: keep the few megabytes that each photo needs instead of handing them back and faulting them in again (2,400 page
+# faults a photo, a fifth of its CPU time). What is larger than 8 MiB is still handed back at once.
+MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(32 * 2**20), "MALLOC_MMAP_THRESHOLD_": str(8 * 2**20)}
 BY_THE_FILE = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE, signal.SIGSYS, signal.SIGXFSZ}
 log = structlog.get_logger()
 
@@ -95,7 +98,7 @@ class Decoder:
                 stdout=subprocess.PIPE,
                 bufsize=0,
                 cwd="/",
-                env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+                env=MALLOC | {name: os.environ[name] for name in PASSED_ON if name in os.environ},
                 start_new_session=True,  # Ctrl-C at a terminal is for us; the child ends when its input does
             )
         except OSError as error:
@@ -145,7 +148,7 @@ class Decoder:
                     answer += self._read()
                 elif not self._write(unsent):
                     poller.unregister(self.into)
-        if len(answer) > length:
+        if len(answer) > length or unsent:
             raise _Died  # it speaks out of turn: whoever it is now, it is not our decoder any more
         return bytes(answer)
 

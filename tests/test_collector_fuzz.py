@@ -8,6 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -178,9 +179,8 @@ def bomb(rng: random.Random, data: bytes) -> bytes:
     if kind == 3:
         made += struct.pack(">I4s3xI", 3, b"PLTE", 0)
     made += struct.pack(">I", len(squeezed)) + b"IDAT" + squeezed + bytes(4)
-    made += (
-        struct.pack(">I", 2000) + b"zTXt" + b"Raw profile type exif\x00\x00" + zlib.compress(bytes(5_000_000))[:1978] + bytes(4)
-    )
+    text = b"Raw profile type exif\x00\x00" + zlib.compress(bytes(5_000_000))
+    made += struct.pack(">I", len(text)) + b"zTXt" + text + bytes(4)
     return consistent(made + struct.pack(">I4sI", 0, b"IEND", 0))
 
 
@@ -246,7 +246,8 @@ def judge(data: bytes) -> str:
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_a_mutated_photo_is_refused_broken_or_clean_and_upright(batch: int, tmp_path: Path) -> None:
+def test_a_mutated_photo_is_refused_broken_or_clean_and_upright(batch: int, tmp_path: Path, settings: Any) -> None:
+    settings.DECODER_PHOTOS = FILES  # a fresh decoder would be the rule sooner
     ends: Counter[str] = Counter()
     for number in range(batch, FILES, BATCHES):
         data = mutant(number)
