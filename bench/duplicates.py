@@ -123,8 +123,8 @@ def _hashes(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def _crowd(rng: np.random.Generator) -> np.ndarray:
-    """Hashes that agree in the whole of one indexed band (bits 0, 3, 6, … from the top) and in nothing else."""
-    mask = np.uint64(sum(1 << 63 - bit for bit in range(0, 64, 3)))
+    """Hashes that agree in the whole of one indexed band (bits 0, 4, 8, … from the top) and in nothing else."""
+    mask = np.uint64(sum(1 << 63 - bit for bit in range(0, 64, 4)))
     first = _hashes(rng, 1)[0]
     return (_hashes(rng, CROWD) & ~mask) | (first & mask)
 
@@ -169,10 +169,10 @@ def _row(recognizer: int, value: int) -> tuple[Any, ...]:
 def _copy(rows: list[tuple[Any, ...]]) -> None:
     from django.db import connection
 
-    columns = "collector_fingerprint (recognizer_id, bits, band_0, band_1, band_2, cluster, photos)"
+    columns = "collector_fingerprint (recognizer_id, bits, band_0, band_1, band_2, band_3, cluster, photos)"
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
-            cursor.executemany(f"INSERT OR IGNORE INTO {columns} VALUES (%s, %s, %s, %s, %s, %s, %s)", rows)
+            cursor.executemany(f"INSERT OR IGNORE INTO {columns} VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", rows)
             return
         with cursor.copy(f"COPY {columns} FROM STDIN") as copy:
             for row in rows:
