@@ -1,9 +1,9 @@
 """INTAKE: which photos show the same moment? A 64-bit perceptual hash, indexed so that a look-up never scans.
 
-The hash (pHash: signs of the lowest 8×8 DCT coefficients) is dealt out over four bands of 16 bits. Two hashes that differ in at
-most 7 bits agree in at least one band to within one bit (pigeonhole: 7 // 4 = 1), so a look-up asks each band's index for the 17
-values within one bit and compares what stands there. Three bands of 21 bits within two bits would compare a quarter of that, but
-ask for 718 values: PostgreSQL took 8 ms to look for them.
+The hash (pHash: signs of the lowest 8×8 DCT coefficients) is dealt out over four bands of 16 bits. Two hashes that differ in
+at most 7 bits agree in at least one band to within one bit (pigeonhole: 7 // 4 = 1), so a look-up asks each band's index for
+the 17 values within one bit and compares what stands there. Three bands of 21 bits within two bits would compare a quarter of
+that, but ask for 718 values: PostgreSQL took 8 ms to look for them.
 """
 
 from collections.abc import Sequence
