@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 HASH_BANDS = 4  # a photo's 64-bit perceptual hash is four columns of 16 bits
-INDEXED_BANDS = 3  # a fingerprint is found by three bands of 21 or 22 bits, see collector.duplicates
+INDEXED_BANDS = 4  # a fingerprint is found by four bands of 16 bits, dealt out otherwise: see collector.duplicates
 
 
 class Volunteer(models.Model):
@@ -249,6 +249,7 @@ class Fingerprint(models.Model):
     band_0 = models.PositiveIntegerField()
     band_1 = models.PositiveIntegerField()
     band_2 = models.PositiveIntegerField()
+    band_3 = models.PositiveIntegerField()
     cluster = models.UUIDField()
     photos = models.PositiveIntegerField(default=1, help_text="how many photos carry it")
 

@@ -66,12 +66,21 @@ def test_clusters_are_those_of_a_brute_force_search(seed: int, crowded: bool) ->
 
 
 def test_every_pattern_of_flips_at_the_limit_is_within_reach(recognizer: Any) -> None:
-    """However six flips fall on the three bands, one band is within two bits: all in one, shared out, on the borders."""
+    """However six flips fall on the four bands, one band is within one bit: all in one, shared out, on the borders."""
     rng = random.Random(5)
     value = rng.getrandbits(64)
     first, cluster = keep(recognizer, value)
-    in_band = [[63 - bit for bit in range(start, 64, 3)] for start in range(3)]
-    for shares in [(6, 0, 0), (0, 6, 0), (0, 0, 6), (2, 2, 2), (3, 3, 0), (0, 3, 3), (1, 2, 3), (4, 1, 1)]:
+    in_band = [[63 - bit for bit in range(start, 64, 4)] for start in range(4)]
+    for shares in [
+        (6, 0, 0, 0),
+        (0, 0, 0, 6),
+        (2, 2, 2, 0),
+        (2, 2, 1, 1),
+        (1, 1, 2, 2),
+        (2, 1, 2, 1),
+        (0, 3, 3, 0),
+        (4, 0, 1, 1),
+    ]:
         for _ in range(10):
             other = value
             for share, places in zip(shares, in_band, strict=True):
@@ -80,13 +89,13 @@ def test_every_pattern_of_flips_at_the_limit_is_within_reach(recognizer: Any) ->
             assert cluster_of(Photo(pk=uuid.uuid4(), recognizer=recognizer), bands(other)) == cluster == first, shares
 
 
-def test_a_hash_is_kept_whole_in_a_signed_column_and_three_bands(recognizer: Any) -> None:
+def test_a_hash_is_kept_whole_in_a_signed_column_and_four_bands(recognizer: Any) -> None:
     for value in (0, 1, 2**63 - 1, 2**63, 2**64 - 1, 0xF0E1_D2C3_B4A5_9687):
         keep(recognizer, value)
         row = Fingerprint.objects.get(recognizer=recognizer, bits=as_bits(bands(value)))
         assert row.bits & 2**64 - 1 == value and str(row) == f"{value:016x}"
-        parts = [f"{part:0{width}b}" for part, width in zip(indexed_bands(row.bits), (22, 21, 21), strict=True)]
-        again = "".join(parts[place % 3][place // 3] for place in range(64))
+        parts = [f"{part:016b}" for part in indexed_bands(row.bits)]
+        again = "".join(parts[place % 4][place // 4] for place in range(64))
         assert int(again, 2) == value
 
 
@@ -122,7 +131,7 @@ def test_a_look_up_reads_indexes_only(recognizer: Any) -> None:
         cursor.execute("EXPLAIN QUERY PLAN " + queries[1]["sql"])
         plan = [row[3] for row in cursor.fetchall()]
     searches = [line for line in plan if "collector_fingerprint" in line]
-    assert len(searches) == 3
+    assert len(searches) == 4
     for band, line in enumerate(searches):
         assert f"USING COVERING INDEX fingerprint_band_{band} (recognizer_id=? AND band_{band}=?)" in line, line
 
