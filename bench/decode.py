@@ -1,14 +1,7 @@
-<<<<<<< HEAD
-"""The worker's image work on a 12-megapixel photo against one full decode by Pillow, and its memory on the largest photos.
-
-CPU of the whole work: this process and its decoder, from stored bytes to view, thumbnail and hash. Ratio of medians; the two
-are measured in turns, so that a busy machine slows both.
-=======
 """The worker's image work on a 12-megapixel photo against one full decode of it by Pillow, and its memory on the largest.
 
 CPU of the whole work: this process and its decoder, from stored bytes to view, thumbnail and hash. Ratio of medians; the
 two are measured in turns, so that a busy machine slows both.
->>>>>>> decode
 """
 
 import io

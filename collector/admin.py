@@ -101,8 +101,10 @@ class PhotoAdmin(ReadOnly, ModelAdmin):
 
     def import_urls(self) -> list[URLPattern]:
         wrap, at = self.admin_site.admin_view, "import/<uuid:job_id>/"
+        form: Any = wrap(self.import_photos)
+        form.reads_its_own_body = import_page.may_import  # a zip without a script; see config.bodies
         return [
-            path("import/", wrap(self.import_photos), name="collector_photo_import"),
+            path("import/", form, name="collector_photo_import"),
             path("import/begin/", import_calls.Begin.as_view(), name="collector_import_begin"),
             path(at, wrap(self.import_job), name="collector_import_job"),
             path(f"{at}refused.csv", wrap(import_page.refused_list), name="collector_import_refused"),

@@ -55,13 +55,13 @@ def announced(declared: str | None, *, most: int) -> int:
 
 
 @contextmanager
-def whole_body(stream: Readable, declared: str | None) -> Iterator[tuple[bytes, str]]:
+def whole_body(stream: Readable, declared: str | None, *, most: int | None = None) -> Iterator[tuple[bytes, str]]:
     """Exactly the declared length, and its SHA-256 (hex); the memory counts as taken until the block ends.
 
-    The body stays in memory, at most PHOTO_MAX_BYTES: metadata such as the location never touches a disk.
+    The body stays in memory, at most `most` bytes (PHOTO_MAX_BYTES): metadata such as the location never touches a disk.
     Raises what `announced` raises, LengthMismatch, BodyBroken, TooBusy.
     """
-    length = announced(declared, most=settings.PHOTO_MAX_BYTES)
+    length = announced(declared, most=most or settings.PHOTO_MAX_BYTES)
     digest = hashlib.sha256()
     with _held(stream, length, digest.update) as (body, broken):
         if broken:

@@ -15,8 +15,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from collector import import_jobs, import_page
-from collector.errors import EmptyBody, LengthMismatch, LengthRequired, PhotoTooLarge
-from collector.intake import read_body
+from collector.body import announced, whole_body
+from collector.errors import EmptyBody, PhotoTooLarge
+from collector.intake import NUMBER_DIGITS
 from collector.models import ImportJob
 
 
@@ -71,6 +72,7 @@ class Begin(Call):
 
 class File(Call):
     parser_classes = ()  # the body is the photo: it is read as a stream, never parsed
+    reads_its_own_body = True
 
     def put(self, request: Request, job_id: UUID) -> Response:
         """`?name=<label>/<file>&size=<bytes>`, raw body. {"state": "new" | "known", "accepted", "label"}, or why it is refused.
@@ -78,31 +80,28 @@ class File(Call):
         A browser that sees by itself that a file is too large sends its size and no body, so that the refusal is listed.
         """
         job, name = self.own(job_id), request.query_params.get("name", "")
-        size = request.query_params.get("size", "")
+        size, declared = request.query_params.get("size", ""), request.META.get("CONTENT_LENGTH") or None
         try:
-            if size.isdecimal() and int(size) > settings.PHOTO_MAX_BYTES:
+            if size.isdecimal() and (len(size) > NUMBER_DIGITS or int(size) > settings.PHOTO_MAX_BYTES):
                 raise PhotoTooLarge(f"It has more than {settings.PHOTO_MAX_BYTES} bytes.", most=settings.PHOTO_MAX_BYTES)
-            body, _ = read_body(request._request, request.META.get("CONTENT_LENGTH") or None)
+            announced(declared, most=settings.PHOTO_MAX_BYTES)
         except (PhotoTooLarge, EmptyBody) as problem:
             import_jobs.refuse_file(job=job, name=name, why=problem.detail)
             raise
-        return Response(import_page.taken(job, name, body))
+        with whole_body(request._request, declared) as (body, _):
+            return Response(import_page.taken(job, name, body))
 
 
 class Piece(Call):
     parser_classes = ()
+    reads_its_own_body = True
 
     def put(self, request: Request, job_id: UUID, number: int) -> Response:
         """Piece `number` (from 0) of the zip, raw. 204."""
-        length = request.META.get("CONTENT_LENGTH") or ""
-        if not length.isdecimal():
-            raise LengthRequired
-        if int(length) > settings.IMPORT_PIECE_BYTES:
-            raise import_jobs.ImportTooLarge(f"A piece has at most {settings.IMPORT_PIECE_BYTES} bytes.")
-        data = request._request.read(int(length))
-        if len(data) != int(length):
-            raise LengthMismatch(f"{length} bytes were announced, {len(data)} came. Send it again.")
-        import_jobs.add_piece(job=self.own(job_id), number=number, data=data)
+        job = self.own(job_id)
+        declared = request.META.get("CONTENT_LENGTH") or None
+        with whole_body(request._request, declared, most=settings.IMPORT_PIECE_BYTES) as (data, _):
+            import_jobs.add_piece(job=job, number=number, data=data)
         return Response(status=204)
 
 

@@ -88,9 +88,14 @@ def refused_list(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 def importer(request: HttpRequest) -> User:
     """Who asks. Raises PermissionDenied where they may not import."""
-    if not isinstance(request.user, User) or not request.user.has_perm(MAY_IMPORT):
+    if not may_import(request):
         raise PermissionDenied
+    assert isinstance(request.user, User)
     return request.user
+
+
+def may_import(request: HttpRequest) -> bool:
+    return isinstance(request.user, User) and request.user.has_perm(MAY_IMPORT)
 
 
 def begun(user: User, **asked: Any) -> ImportJob:

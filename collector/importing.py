@@ -18,9 +18,10 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.text import slugify
 
+from collector.body import CHUNK, Readable
 from collector.develop import develop
 from collector.errors import NotAnAllowedFormat, NotDecidable, PhotoTooLarge
-from collector.intake import CHUNK, Readable, receive
+from collector.intake import receive
 from collector.models import Label, Photo, Recognizer, Volunteer
 from collector.moderation import decide
 from collector.strip import format_of, strip

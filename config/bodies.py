@@ -15,7 +15,9 @@ class BodyTooLarge(Problem):
 
 
 class RefuseLargeBodies:
-    """413 before a byte of the body is read, unless the view says `reads_its_own_body = True` and counts for itself.
+    """413 before a byte of the body is read, unless the view says `reads_its_own_body` and counts for itself.
+
+    That is True, or a function of the request: a form for staff must not let strangers fill the disk while it is parsed.
 
     Django's DATA_UPLOAD_MAX_MEMORY_SIZE does not do it: DRF's parsers read from the stream, past that check.
     """
@@ -28,7 +30,8 @@ class RefuseLargeBodies:
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
         handler = getattr(view, "view_class", getattr(view, "cls", view))
-        if getattr(handler, "reads_its_own_body", False):
+        own = getattr(handler, "reads_its_own_body", False)
+        if own(request) if callable(own) else own:
             return None
         announced = request.META.get("CONTENT_LENGTH") or "0"
         # A number of ten digits is too large whatever it is; int() would take its time over one of ten thousand.
