@@ -17,7 +17,7 @@ from django.utils import timezone
 from collector import duplicates
 from collector.errors import UnknownErasure, UnknownPhoto, VolunteerGone
 from collector.intake import discard
-from collector.models import Allowance, Decision, Erasure, Photo, Recognizer, StoreDebt, Tombstone, Volunteer
+from collector.models import Allowance, Decision, Erasure, Photo, Recognizer, StoreDebt, Tombstone, Upload, Volunteer
 from collector.signals import erasure_described, photos_withdrawn, volunteer_erased
 from collector.storage import store
 
@@ -79,6 +79,8 @@ def erase(*, volunteer: Volunteer) -> Erasure:
         own.update(volunteer=_nobody())
         # A scan, by the end of "photos:<id>", "votes:<id>", …: whatever is counted a day, and erasures are rare.
         Allowance.objects.filter(subject__endswith=f":{volunteer.pk}").delete()
+        # What is staged is removed by the duty `collector.sweep_upload`, which is due now; the row stays until it has been.
+        Upload.objects.filter(volunteer=volunteer).update(sweep_at=timezone.now(), metadata="")
         _pay_soon(_bury([_mark("volunteer", volunteer.pk)]))
         me.delete()
     erasure.volunteer = None

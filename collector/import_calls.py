@@ -100,6 +100,10 @@ class Piece(Call):
         """Piece `number` (from 0) of the zip, raw. 204."""
         job = self.own(job_id)
         declared = request.META.get("CONTENT_LENGTH") or None
+        try:
+            announced(declared, most=settings.IMPORT_PIECE_BYTES)
+        except PhotoTooLarge:
+            raise import_jobs.ImportTooLarge(f"A piece has at most {settings.IMPORT_PIECE_BYTES} bytes.") from None
         with whole_body(request._request, declared, most=settings.IMPORT_PIECE_BYTES) as (data, _):
             import_jobs.add_piece(job=job, number=number, data=data)
         return Response(status=204)

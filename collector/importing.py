@@ -18,7 +18,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.text import slugify
 
-from collector.body import CHUNK, Readable
+from collector.body import Readable
 from collector.develop import develop
 from collector.errors import NotAnAllowedFormat, NotDecidable, PhotoTooLarge
 from collector.intake import receive
@@ -27,6 +27,7 @@ from collector.moderation import decide
 from collector.strip import format_of, strip
 from config.errors import Problem
 
+INFLATE_BYTES = 64 * 2**10  # bytes read of a file at a time: a bomb goes no further past the limit
 NAMESPACE = UUID("b60a5c6c-6d0c-4f0e-9d6f-0b8a3f2f7d11")  # fixed: importing a folder again finds the same photos again
 LITTER = {"__macosx", "thumbs.db", "desktop.ini", "@eadir"}  # what systems leave beside photos; so are names with a first dot
 LABEL_LETTERS = 80  # of a label's name and slug, in the row
@@ -148,7 +149,7 @@ class Folder:
 def read_at_most(file: Readable) -> bytes:
     """The whole file, but never more than PHOTO_MAX_BYTES of it in memory: what is announced may lie. Raises PhotoTooLarge."""
     body = bytearray()
-    while chunk := file.read(CHUNK):
+    while chunk := file.read(INFLATE_BYTES):
         body += chunk
         if len(body) > settings.PHOTO_MAX_BYTES:
             raise PhotoTooLarge(f"It has more than {settings.PHOTO_MAX_BYTES} bytes.", most=settings.PHOTO_MAX_BYTES)

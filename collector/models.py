@@ -283,7 +283,8 @@ class Upload(models.Model):
         EXPIRED = "expired", "too old"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    volunteer = models.ForeignKey(Volunteer, models.CASCADE, related_name="uploads")
+    # Null once the account is erased: the row outlives it until its staged bytes are removed (collector.staging.sweep).
+    volunteer = models.ForeignKey(Volunteer, models.SET_NULL, null=True, related_name="uploads")
     way = models.CharField(max_length=6, choices=Way)
     state = models.CharField(max_length=7, choices=State, default=State.OPEN)
     # One of UPLOADS_OPEN numbers while it is open, then null: the database itself refuses one upload too many.

@@ -23,9 +23,9 @@ class Agreed(Flag):
     pass
 
 
-@extend_schema_field({"type": "string", "pattern": r"^$|^[\p{L}\p{N}_.\-][\p{L}\p{N}_ .\-]{0,38}[\p{L}\p{N}_.\-]$"})
+@extend_schema_field({"type": "string", "pattern": r"^$|^[\w.\-][\w .\-]{0,38}[\w.\-]$"})
 class Handle(Text):
-    """The pattern is volunteers.HANDLE in the words of JSON Schema."""
+    """The pattern is volunteers.HANDLE as JSON Schema can say it; letters are those of any script."""
 
 
 class RegistrationSerializer(serializers.Serializer[Any]):

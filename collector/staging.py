@@ -52,13 +52,15 @@ def release(upload: Upload, *, hold_s: float) -> None:
 
 def settle(upload: Upload, body: bytes, sha256: str) -> Standing:
     """The whole bytes of a claimed upload become a photo, or a refusal that ends the upload. Raises what `receive` raises."""
-    if not Volunteer.objects.filter(pk=upload.volunteer_id, erased_at__isnull=True).exists():
+    # The row is read again: the account may have been erased since.
+    volunteer = Volunteer.objects.filter(uploads=upload).first()
+    if volunteer is None:
         close(upload, Upload.State.ENDED)
         raise UploadGone("The account was erased.")
     try:
         photo, created = receive(
             photo_id=upload.photo_id,
-            volunteer=upload.volunteer,
+            volunteer=volunteer,
             recognizer=upload.recognizer,
             label=upload.claimed,
             challenge=upload.challenge,
@@ -141,21 +143,20 @@ def collect(*, upload_id: UUID) -> Photo | None:
 
 
 def overdue() -> list[str]:
-    """Uploads whose staged bytes, or whose row, are to be removed; and those of volunteers who have left."""
+    """Uploads whose staged bytes, or whose row, are to be removed: at their end, and at once where the account was erased."""
     now = timezone.now()
-    left = Q(state=Upload.State.OPEN, volunteer__erased_at__isnull=False)
-    due = Upload.objects.filter(_free(now), Q(sweep_at__lte=now) | left)
+    due = Upload.objects.filter(_free(now), sweep_at__lte=now)
     return [str(pk) for pk in due.order_by("sweep_at").values_list("pk", flat=True)[:500]]
 
 
 def sweep(*, upload_id: UUID) -> None:
     """End one upload that is too old or whose volunteer has left; remove what is staged; at last forget the row."""
-    upload = Upload.objects.filter(pk=upload_id).select_related("volunteer").first()
+    upload = Upload.objects.filter(pk=upload_id).first()
     now = timezone.now()
     if upload is None or (upload.lease_until or now) > now:
         return
     if upload.state == Upload.State.OPEN:
-        if upload.expires_at <= now or upload.volunteer.erased_at is not None:
+        if upload.expires_at <= now or upload.volunteer_id is None:
             close(upload, Upload.State.EXPIRED)
         return
     clear(upload)

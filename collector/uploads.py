@@ -118,7 +118,7 @@ def append(
             return Standing(upload)
         if offset == 0 and len(data) >= FORMAT_BYTES:
             _refuse_format(upload, data)
-        _keep(upload, data)
+        _keep(upload, volunteer, data)
         return take_in(upload) if upload.offset == upload.length else Standing(upload)
 
 
@@ -204,7 +204,7 @@ def _refuse_format(upload: Upload, data: bytes) -> None:
         raise
 
 
-def _keep(upload: Upload, data: bytes) -> None:
+def _keep(upload: Upload, volunteer: Volunteer, data: bytes) -> None:
     """Store one piece, then acknowledge it: exactly one of several writers moves the offset, the others' bytes are removed."""
     key, end = f"{STAGING}/{upload.pk.hex}{secrets.token_hex(8)}", upload.offset + len(data)
     store().put(key, data)
@@ -217,6 +217,6 @@ def _keep(upload: Upload, data: bytes) -> None:
             Piece.objects.create(upload=upload, offset=upload.offset, bytes=len(data), key=key)
     if not moved:
         store().delete(key)
-        now = _own(upload.pk, upload.volunteer)
+        now = _own(upload.pk, volunteer)
         raise WrongOffset("Another request was faster. Ask by HEAD.", offset=now.offset)
     upload.offset = end

@@ -22,6 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from moto.server import ThreadedMotoServer
 
 from collector import direct, staging, uploads
+from collector.erasure import erase
 from collector.errors import (
     ChecksumMismatch,
     EmptyBody,
@@ -40,7 +41,8 @@ from collector.errors import (
     UploadTooLong,
     WrongOffset,
 )
-from collector.models import Allowance, Photo, Piece, Upload
+from collector.limits import of_volunteer, spend
+from collector.models import Photo, Piece, Upload
 from collector.storage import MissingObject, S3Store, store
 from collector.volunteers import register
 from config import duties
@@ -185,7 +187,7 @@ def test_an_upload_is_nobody_elses_and_ends_when_its_phone_says_so(begin: Any, s
 def test_the_daily_limit_holds_at_the_end_too_and_leaves_the_upload_to_be_finished(begin: Any, settings: Any) -> None:
     upload = begin()
     settings.PHOTOS_PER_DAY = 1
-    Allowance.objects.create(subject=f"photos:{upload.volunteer_id}", day=timezone.now().date(), used=1)
+    spend(of_volunteer("photos", upload.volunteer, 1))
     with pytest.raises(LimitReached):
         add(upload, PHOTO)
     assert state_of(upload) == "open" and len(staged(settings)) == 1 and staging.complete() == []
@@ -347,7 +349,7 @@ def test_a_write_in_progress_is_left_to_its_request_and_the_rest_of_a_dead_one_i
 def test_whoever_leaves_leaves_nothing_staged(begin: Any, settings: Any) -> None:
     upload = begin()
     add(upload, PHOTO[:3000])
-    type(upload.volunteer).objects.update(erased_at=timezone.now())
+    erase(volunteer=upload.volunteer)
     duties.work_once()
     assert staged(settings) == [] and not Photo.objects.exists() and state_of(upload) == "expired"
 
