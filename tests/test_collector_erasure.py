@@ -18,7 +18,7 @@ from collector import intake
 from collector.develop import develop
 from collector.erasure import ERASED, SHELL, erase, replay_tombstones, withdraw
 from collector.errors import PhotoErased, VolunteerGone
-from collector.importing import import_photos
+from collector.importing import Folder, Plan, import_photos
 from collector.intake import discard, receive
 from collector.models import Allowance, Decision, Erasure, Photo, Recognizer, StoreDebt, Tombstone, Volunteer
 from collector.moderation import decide
@@ -98,7 +98,7 @@ def test_of_a_photo_only_the_allowed_facts_are_kept(
         "accepted_at": None,
     }
     derived = {"sent_sha256", "sha256", "view_sha256", "thumbnail_sha256", "bytes", "width", "height", "orientation", "cluster"}
-    derived |= {"phash_0", "phash_1", "phash_2", "phash_3", "received_at", "taken_hour"}
+    derived |= {"phash_0", "phash_1", "phash_2", "phash_3", "fingerprint_id", "received_at", "taken_hour"}
     assert {name: row[name] for name in stated} == stated
     assert set(row) - set(stated) == derived, "a new column needs a reason in docs/consent.md"
     assert (row["taken_hour"].minute, row["taken_hour"].second) == (0, 0)
@@ -124,7 +124,9 @@ def test_a_withdrawn_photo_is_an_empty_shell_with_its_decisions(
     assert {name: after[name] for name in cleared} == cleared
     kept = {"id", "recognizer_id", "claimed_id", "split", "consent_version", "received_at", "accepted_at", "volunteer_id"}
     kept |= {"licence", "source", "attempts"}
-    assert set(after) == kept | set(cleared)
+    forgotten = {"cluster", "fingerprint_id", "phash_0", "phash_1", "phash_2", "phash_3"}  # by duplicates.forget
+    assert {after[name] for name in forgotten} == {None}
+    assert set(after) == kept | set(cleared) | forgotten
     assert all(after[name] == before[name] for name in kept)
     assert [decision.verdict for decision in photo.decisions.all()] == ["accept"]
     assert pictures(settings) == [] and not StoreDebt.objects.exists()
@@ -170,7 +172,7 @@ def test_withdrawn_bytes_are_not_taken_again_from_anybody_by_any_way(
     folder = tmp_path / "photos" / "copper"
     folder.mkdir(parents=True)
     (folder / "old.jpg").write_bytes(body)
-    result = import_photos(root=folder.parent, recognizer_slug="coins", accept=True)
+    result = import_photos(source=Folder(folder.parent), plan=Plan("coins", "Coins", accept=True))
     assert result.new == 0 and [name for name, _ in result.refused] == ["copper/old.jpg"]
     assert pictures(settings) == [] and Photo.objects.count() == 1
 
@@ -210,8 +212,8 @@ def test_an_upload_whose_bytes_are_removed_before_its_row_stores_them_again(
 ) -> None:
     really = intake.spend
 
-    def erased_in_between(subject: str, limit: int) -> None:
-        really(subject, limit)
+    def erased_in_between(*limits: Any) -> None:
+        really(*limits)
         for item in list(store().list("originals", hashlib.sha256(intake.strip(jpeg(7)).data).hexdigest()[:2])):
             assert discard(item.key, sha256=item.key.partition("/")[2]) is True
 

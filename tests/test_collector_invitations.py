@@ -94,7 +94,7 @@ def test_of_fifty_volunteers_a_code_for_five_lets_in_five(recognizer: Recognizer
         body = {"consent": True, "invitation": code}
         return int(APIClient().post("/api/v1/volunteers", body, format="json").status_code)
 
-    assert Counter(together(50, join)) == {201: 5, 422: 45}
+    assert Counter(together(50, join)) == {201: 5, 403: 45}
     assert Invitation.objects.get().uses_left == 0
     assert Membership.objects.count() == Volunteer.objects.count() == 5  # a wrong code leaves no volunteer behind
 
@@ -115,9 +115,9 @@ def test_one_volunteer_who_redeems_twice_at_once_uses_one(recognizer: Recognizer
 def test_guessing_is_limited_by_address_also_while_registering(api: APIClient, closed: Recognizer, settings: Any) -> None:
     settings.INVITATION_TRIES_PER_DAY = 3
     _, code = invite(recognizer=closed, uses=1, days=1)
-    assert [redeem(api, "AAAA-AAAA-AAAA").status_code for _ in range(2)] == [422, 422]
+    assert [redeem(api, "AAAA-AAAA-AAAA").status_code for _ in range(2)] == [403, 403]
     body = {"consent": True, "invitation": "BBBB-BBBB-BBBB"}
-    assert APIClient().post("/api/v1/volunteers", body, format="json").status_code == 422
+    assert APIClient().post("/api/v1/volunteers", body, format="json").status_code == 403
     assert_problem(redeem(api, code), 429, "limit-reached")
     assert_problem(APIClient().post("/api/v1/volunteers", body, format="json"), 429, "limit-reached")
     elsewhere = api.post("/api/v1/volunteers/me/invitations", {"code": code}, format="json", REMOTE_ADDR="192.0.2.77")
