@@ -164,7 +164,8 @@ def run(
 ) -> Load:
     """Send photos over `connections` connections for `seconds`, at most `most` of them, from a process of its own.
 
-    Every answer but 201 is a refusal; a connection that breaks, or waits `limit_s` for an answer, ends its sender. A photo is never sent twice from one supply.
+    Every answer but 201 is a refusal; a connection that breaks, or waits `limit_s` for an answer, ends its sender. A photo is
+    never sent twice from one supply.
     """
     context = multiprocessing.get_context("fork")  # the photos are shared with the child instead of being sent to it
     ours, theirs = context.Pipe()

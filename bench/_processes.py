@@ -21,6 +21,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class NotStarted(RuntimeError):
+    """A server ended or stayed silent instead of answering; the text is the end of its log."""
+
+
 class Tree:
     """One server: the process started here and all its descendants."""
 
@@ -47,7 +51,7 @@ class Tree:
             return []
 
     def await_answer(self, port: int) -> None:
-        """Return once HTTP is answered on `port`; raise with the log's end when it is not."""
+        """Return once HTTP is answered on `port`; otherwise raises NotStarted."""
         deadline = time.monotonic() + START_LIMIT_S
         while self.process.poll() is None and time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as probe:
@@ -57,7 +61,7 @@ class Tree:
                     return
             time.sleep(0.05)
         self.stop()
-        raise RuntimeError(f"A server did not start: {self.log.read_text(errors='replace')[-2000:]}")
+        raise NotStarted(f"A server did not start: {self.log.read_text(errors='replace')[-2000:]}")
 
     def cpu_s(self) -> float:
         """User + system seconds of all members, and of those that ended and were waited for (10 ms steps)."""
@@ -94,6 +98,9 @@ class Tree:
         self.process.wait()
 
     def stop(self) -> None:
+        """SIGTERM to the group, SIGKILL to what is left after STOP_LIMIT_S."""
+        if self.process.poll() is not None:
+            return
         members = self.members()
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)

@@ -68,16 +68,16 @@ class BadNetwork:
                     self._cut(phone, server, cut_after)
                     return
                 threading.Thread(target=self._forward, args=(phone, server), daemon=True).start()
-                answered = answer = server.recv(CHUNK)  # from here on the server has decided
+                answer = server.recv(CHUNK)  # from here on the server has decided
                 if fate == "drop" and answer:
                     self._count("answers dropped")
                     # Not close(): the thread that waits in recv() would keep the connection open.
                     phone.shutdown(socket.SHUT_RDWR)
                     return
+                self._count("passed" if answer else "no answer")
                 while answer:
                     phone.sendall(answer)
                     answer = server.recv(CHUNK)
-                self._count("passed" if answered else "no answer")
                 phone.shutdown(socket.SHUT_RDWR)
 
     def _cut(self, phone: socket.socket, server: socket.socket, after: int) -> None:

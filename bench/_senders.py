@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from bench._load import Compose, Pieces, connect, receive, send
+from bench._load import Pieces, connect, receive, send
 from bench._photos import Supply
 
 ANSWER_LIMIT_S = 30.0  # seconds a phone waits for an answer before it sends again

@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 BODY_STEP = 64 * 2**10  # bytes given to the kernel at a time
 SEND_BUFFER = 16 * 2**10  # bytes; a small one, so that what was pushed is about what the server took
 ANSWER_LIMIT_S = 30  # seconds
+STATUS_BYTES = len(b"HTTP/1.1 413")
 
 
 class Trickle:
@@ -92,24 +94,20 @@ def push(port: int, head: bytes, body_bytes: int, *, chunked: bool = False) -> P
         line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         line.connect(("127.0.0.1", port))
         line.sendall(head)
-        line.settimeout(0.05)
+        line.setblocking(False)
         left = memoryview(step)
-        while len(data) < 12 and not ended and time.perf_counter() - began < ANSWER_LIMIT_S:
-            with contextlib.suppress(TimeoutError, BlockingIOError):
-                data += line.recv(12 - len(data), socket.MSG_DONTWAIT)
-            if pushed >= body_bytes or data:
-                time.sleep(0.001)
-                continue
+        while len(data) < STATUS_BYTES and not ended and time.perf_counter() - began < ANSWER_LIMIT_S:
+            wants = [line] if pushed < body_bytes and not data else []
+            readable, writable, _ = select.select([line], wants, [], 0.05)
             try:
-                sent = line.send(left)
-            except TimeoutError:
-                continue
-            except OSError:  # the server closed; its answer may lie here already
-                with contextlib.suppress(OSError):
-                    data += line.recv(12 - len(data))
+                if readable:
+                    more = line.recv(STATUS_BYTES - len(data))
+                    data, ended = data + more, not more
+                elif writable:
+                    sent = line.send(left)
+                    pushed += sent
+                    left = left[sent:] or memoryview(step)
+            except OSError:  # the server closed without having read everything
                 ended = True
-                continue
-            pushed += sent
-            left = left[sent:] or memoryview(step)
-    status = int(data[9:12]) if len(data) == 12 else 0
+    status = int(data[9:12]) if len(data) == STATUS_BYTES else 0
     return Pushed(status, pushed, time.perf_counter() - began)

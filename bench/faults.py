@@ -1,4 +1,4 @@
-"""`make bench PART=faults`: does every acknowledged photo survive a bad network and a web server that is killed again and again?
+"""`make bench PART=faults`: does every acknowledged photo survive a bad network and a web server that is killed over and over?
 
 Phones send small photos through a proxy that drops 30 % of the answers and cuts some requests half-way; some photos are sent
 over two connections at once, some phones give up. At random moments every process of the web server is killed with SIGKILL
@@ -10,6 +10,7 @@ they are acknowledged is a question for tests/test_collector_storage.py, not for
 
 import contextlib
 import json
+import os
 import random
 import shutil
 import tempfile
@@ -122,8 +123,6 @@ def measure() -> dict[str, Any]:
 @contextlib.contextmanager
 def _database(folder: Path) -> Iterator[tuple[str, str]]:
     """SQLite; with BENCH_DATABASE=postgresql a PostgreSQL of its own that is stopped at the end. Yields name and URL."""
-    import os
-
     wanted = os.environ.get("BENCH_DATABASE", "").strip() or "sqlite"
     if wanted == "sqlite":
         yield "SQLite", ""
@@ -140,14 +139,16 @@ def _storm(server: Photorally, count: int, kills: int) -> tuple[Outcome, dict[st
     """Everything is sent while the server dies again and again; returns what phones, network and killer say."""
     photos, work = sent(count)
     longest = max(map(len, photos))
-    server.start()
-    network = BadNetwork(server.port, drop=DROPPED, cut=CUT, longest=longest, seed=SEED)
     try:
-        phones = Phones(network.port, server.compose, Supply(photos), work, PHONES, SEED)
-        killed = _kill_at_random(server, phones, count, kills)
-        outcome = phones.outcome()
+        server.start()
+        network = BadNetwork(server.port, drop=DROPPED, cut=CUT, longest=longest, seed=SEED)
+        try:
+            phones = Phones(network.port, server.compose, Supply(photos), work, PHONES, SEED)
+            killed = _kill_at_random(server, phones, count, kills)
+            outcome = phones.outcome()
+        finally:
+            counts = network.stop()
     finally:
-        counts = network.stop()
         server.stop()
     return outcome, counts, killed
 
@@ -164,7 +165,7 @@ def _kill_at_random(server: Photorally, phones: Phones, count: int, kills: int) 
         if moments and phones.progress.value >= moments[0]:
             moments.pop(0)
             time.sleep(rng.uniform(0, 0.25))  # not at an acknowledgement: anywhere in the next ones
-            server.tree.kill()
+            server.kill_web()
             killed += 1
             server.start_web()
         if phones.progress.value * 10 // count > told:

@@ -10,7 +10,6 @@ acknowledged.
 import shutil
 import statistics
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import psutil
 from bench import _load
 from bench._facts import claim, machine, percentile, say, whole
 from bench._photos import LARGE, SMALL, Drawn, Supply, draw
+from bench._processes import NotStarted
 from bench.peers.base import NotInstalled, System
 from bench.peers.label_studio import LabelStudio
 from bench.peers.photorally import Photorally, PhotorallyWithWorker
@@ -28,7 +28,7 @@ from bench.peers.tus_server import Tus
 SEED = 20261122
 CONNECTIONS = (1, 4, 16)
 DRAWN = {SMALL: 48, LARGE: 16}  # pictures; every upload is a variant of one of them
-WARM_UP = 3  # photos a connection sends before the first measured cell of a system: code paths and pages are loaded
+WARM_UP = (4, 12)  # connections and photos before the first measured cell of a system: code paths and pages are loaded
 
 Cell = dict[str, float]
 Key = tuple[str, str, int]  # system, size, connections
@@ -49,7 +49,7 @@ def measure() -> dict[str, Any]:
     finally:
         for system in systems:
             system.stop()
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # a server that is leaving may still write
     settings: dict[str, Any] = {
         **machine(),
         "rounds": rounds,
@@ -70,18 +70,22 @@ def _start(folder: Path, systems: list[System], absent: dict[str, str]) -> None:
     """Install and start each system; those that cannot be had go to `absent` with the reason."""
     for kind in (Photorally, PlainDRF, Tus, LabelStudio, PhotorallyWithWorker):
         system = kind(folder / kind.__name__)
+        systems.append(system)  # at once: what it starts is stopped also if it fails on the way
         try:
             system.prepare()
-        except NotInstalled as reason:
+            if isinstance(system, PlainDRF):  # as many worker processes as this project's server has
+                system.workers = len(psutil.Process(systems[0].trees[0].process.pid).children())
+            say(f"Starting {system.name} …")
+            system.start()
+        except (NotInstalled, NotStarted) as reason:
+            if isinstance(system, Photorally):
+                raise
             absent[kind.name] = str(reason)
             say(f"{kind.name} is not measured: {reason}")
-            continue
-        if isinstance(system, PlainDRF):  # the same number of worker processes as this project's server has
-            system.workers = len(psutil.Process(systems[0].tree.process.pid).children())
-        say(f"Starting {system.name} …")
-        systems.append(system)  # before its start: what it started is stopped also when the rest fails
-        system.start()
-        system.rest()
+            systems.remove(system)
+            system.stop()
+        else:
+            system.rest()
 
 
 def _all_rounds(
@@ -97,9 +101,9 @@ def _all_rounds(
                 port=system.port,
                 compose=system.compose,
                 supply=supplies[system.name, size],
-                connections=max(CONNECTIONS),
+                connections=WARM_UP[0],
                 seconds=60,
-                most=WARM_UP * max(CONNECTIONS),
+                most=WARM_UP[1],
             )
             acknowledged[system.name] += warm.photos
         system.settle()
@@ -122,12 +126,12 @@ def _all_rounds(
 def _cell(system: System, supply: Supply, connections: int, seconds: float, most: int) -> Cell:
     system.resume()
     system.forget_peak()
-    before, began = system.cpu_s(), time.perf_counter()
+    before = system.cpu_s()
     load = _load.run(
         port=system.port, compose=system.compose, supply=supply, connections=connections, seconds=seconds, most=most
     )
     system.settle()
-    settled, cpu = time.perf_counter() - began, system.cpu_s() - before
+    cpu = system.cpu_s() - before
     peak, pss = system.memory_mb()
     system.rest()
     if load.refused:
@@ -144,7 +148,6 @@ def _cell(system: System, supply: Supply, connections: int, seconds: float, most
         "peak_rss_mb": peak,
         "pss_mb": pss,
         "sender_cpu_ms": load.sender_cpu_s / load.photos * 1e3,
-        "done_s": settled,
     }
 
 

@@ -40,13 +40,13 @@ def measure() -> dict[str, Any]:
         pushed = {"announced": push(server.port, _json_head(server, GIGABYTE), GIGABYTE)}
         pushed["in chunks"] = push(server.port, _json_head(server, None), GIGABYTE, chunked=True)
     finally:
-        if hasattr(server, "tree"):
-            server.stop()
+        server.stop()
         shutil.rmtree(folder)
     settings = {
         **machine(),
         "server": server.how,
-        "uploads": f"{SMALL}, {CONNECTIONS} at a time, {rounds} turns of {seconds} s each; {ANSWER_LIMIT_S:g} s without answer end one",
+        "uploads": f"{SMALL}, {CONNECTIONS} at a time, {rounds} turns of {seconds} s each; "
+        f"{ANSWER_LIMIT_S:g} s without an answer end one",
         "slow": f"{slow} connections, 1 byte a second each; one that the server ends is replaced",
     }
     rows = [_row(kind, found, ended[kind]) for kind, found in loads.items()]

@@ -3,6 +3,7 @@
 import os
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench._load import Pieces
@@ -22,11 +23,11 @@ class System(ABC):
 
     name: str
     how: str
-    tree: Tree
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
+        self.trees: list[Tree] = []  # all that runs for it; the server itself comes first
         self.port = free_port()
 
     def prepare(self) -> None:  # noqa: B027  a system that needs no installation has nothing to prepare
@@ -44,21 +45,23 @@ class System(ABC):
     def stored(self) -> int:
         """Photos that are really there: counted in its database and on its disk, never taken from its answers."""
 
-    def trees(self) -> list[Tree]:
-        """All that runs for it."""
-        return [self.tree]
-
     def cpu_s(self) -> float:
-        return sum(tree.cpu_s() for tree in self.trees())
+        return sum(tree.cpu_s() for tree in self.trees)
 
     def forget_peak(self) -> None:
-        for tree in self.trees():
+        for tree in self.trees:
             tree.forget_peak()
 
     def memory_mb(self) -> tuple[float, float]:
         """Peak RSS since forget_peak and PSS now, see Tree.memory_mb."""
-        peaks, nows = zip(*(tree.memory_mb() for tree in self.trees()), strict=True)
+        peaks, nows = zip(*(tree.memory_mb() for tree in self.trees), strict=True)
         return sum(peaks), sum(nows)
+
+    def launch(self, command: str, *, folder: Path, environment: Mapping[str, str], log: str = "log") -> Tree:
+        """Start a process tree that counts as this system's; its output goes to the file `log`."""
+        tree = Tree(command, folder=folder, environment=environment, log=self.folder / log)
+        self.trees.append(tree)
+        return tree
 
     def settle(self) -> None:  # noqa: B027  most systems are done when they have answered
         """Return when the work that uploads left behind is done."""
@@ -70,7 +73,9 @@ class System(ABC):
         """You are measured now."""
 
     def stop(self) -> None:
-        self.tree.stop()
+        """Stop whatever was started, also after a start that failed."""
+        for tree in self.trees:
+            tree.stop()
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -12,7 +12,6 @@ from urllib.request import Request, urlopen
 
 from bench._facts import CACHE, say
 from bench._load import Pieces
-from bench._processes import Tree
 from bench.peers.base import NotInstalled, System, environment, form, request_head
 
 VERSION = "1.23.2"
@@ -61,7 +60,7 @@ class LabelStudio(System):
         making = TEMPLATE.with_suffix(".part")
         shutil.rmtree(making, ignore_errors=True)
         self._serve(making)
-        self.tree.stop()
+        self.trees.pop().stop()
         making.rename(TEMPLATE)
 
     def start(self) -> None:
@@ -74,8 +73,7 @@ class LabelStudio(System):
         account = f"--username bench@example.com --password {TOKEN} --user-token {TOKEN}"
         command = f"exec {shlex.quote(str(HOME / 'bin' / 'label-studio'))} start {options} {account} --enable-legacy-api-token"
         ours = environment(**QUIET, BASE_DATA_DIR=str(data), HOME=str(self.folder))
-        self.tree = Tree(command, folder=self.folder, environment=ours, log=self.folder / "log")
-        self.tree.await_answer(self.port)
+        self.launch(command, folder=self.folder, environment=ours).await_answer(self.port)
 
     def _call(self, method: str, path: str, body: dict[str, Any]) -> Any:
         head = {"Authorization": f"Token {TOKEN}", "Content-Type": "application/json"}

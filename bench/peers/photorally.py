@@ -17,7 +17,6 @@ from honcho.environ import parse_procfile
 
 from bench._facts import ROOT
 from bench._load import Pieces
-from bench._processes import Tree
 from bench.peers.base import System, environment, request_head
 
 RECOGNIZER, LABELS = "groceries", ["apple", "bread", "milk"]
@@ -80,11 +79,17 @@ class Photorally(System):
         self.start_web()
         self.token = self.register()
         if self.with_worker:
-            self.worker = Tree(self.procfile["work"], folder=ROOT, environment=self.environment, log=self.folder / "work.log")
+            self.worker = self.launch(self.procfile["work"], folder=ROOT, environment=self.environment, log="work.log")
 
     def start_web(self) -> None:
-        self.tree = Tree(self.procfile["web"], folder=ROOT, environment=self.environment, log=self.folder / "web.log")
-        self.tree.await_answer(self.port)
+        """Start the web process, also after `kill_web`."""
+        self.web = self.launch(self.procfile["web"], folder=ROOT, environment=self.environment, log="web.log")
+        self.web.await_answer(self.port)
+
+    def kill_web(self) -> None:
+        """SIGKILL to the whole process group of the web process."""
+        self.web.kill()
+        self.trees.remove(self.web)
 
     def register(self) -> str:
         """Join over the API; returns the token."""
@@ -127,15 +132,8 @@ class PhotorallyWithWorker(Photorally):
                     raise RuntimeError("The worker did not get done.")
                 time.sleep(0.1)
 
-    def trees(self) -> list[Tree]:
-        return [self.tree, self.worker]
-
     def rest(self) -> None:
         self.worker.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self.worker.signal(signal.SIGCONT)
-
-    def stop(self) -> None:
-        self.worker.stop()
-        super().stop()

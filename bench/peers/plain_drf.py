@@ -6,7 +6,6 @@ import sys
 
 from bench._facts import ROOT
 from bench._load import Pieces
-from bench._processes import Tree
 from bench.peers.base import System, environment, form, request_head
 
 PROJECT = ROOT / "bench" / "peers" / "plain"
@@ -25,8 +24,7 @@ class PlainDRF(System):
         options = f"--worker-class gthread --workers {self.workers} --threads {THREADS} --timeout 60"
         self.how = f"CreateAPIView and ImageField, no authentication; SQLite in WAL mode; gunicorn {options}"
         command = f"exec gunicorn plain_wsgi {options} --bind 127.0.0.1:{self.port} --no-control-socket"
-        self.tree = Tree(command, folder=PROJECT, environment=ours, log=self.folder / "log")
-        self.tree.await_answer(self.port)
+        self.launch(command, folder=PROJECT, environment=ours).await_answer(self.port)
 
     def compose(self, photo: Pieces, number: int) -> Pieces:
         kind, pieces, length = form(photo, field="image", name=f"{number}.jpg", label="apple")

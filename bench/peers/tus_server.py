@@ -7,7 +7,6 @@ import subprocess
 
 from bench._facts import CACHE, ROOT, say
 from bench._load import Pieces
-from bench._processes import Tree
 from bench.peers.base import NotInstalled, System, environment, request_head
 
 SOURCE = ROOT / "bench" / "peers" / "tus"
@@ -48,8 +47,7 @@ class Tus(System):
         files.mkdir()
         command = f"exec node server.mjs {self.port} {shlex.quote(str(files))}"
         ours = environment(NODE_ENV="production")
-        self.tree = Tree(command, folder=HOME, environment=ours, log=self.folder / "log")
-        self.tree.await_answer(self.port)
+        self.launch(command, folder=HOME, environment=ours).await_answer(self.port)
 
     def compose(self, photo: Pieces, number: int) -> Pieces:
         length = sum(map(len, photo))
