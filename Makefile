@@ -22,7 +22,7 @@ help:
 	@echo "make serve   web + worker + beat on $(SITE_URL) (PORT=)"
 	@echo "make test    every test, on SQLite and on PostgreSQL + Redis that it starts itself"
 	@echo "make check   ruff, mypy, templates, migrations, check --deploy, the OpenAPI schema"
-	@echo "make bench   ratios against peers (PART=)"
+	@echo "make bench   ratios against peers, faults, slow senders (PART=; docs/benchmarks.md)"
 	@echo "make setup   the virtual environment and the database; the others call what they need of it"
 
 .venv/bin/python:

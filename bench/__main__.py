@@ -2,6 +2,7 @@
 
 A part is a module beside this one with `measure() -> dict` in the shape of var/bench/<part>.json:
 {"part", "settings", "rows": [{…}], "claims": [{"claim", "value", "goal", "holds"}]}.
+Modules that start with `_` and packages are no parts: they are what parts stand on.
 """
 
 import importlib
@@ -9,6 +10,7 @@ import json
 import pkgutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import bench
 
@@ -16,7 +18,28 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def parts() -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules(bench.__path__) if not module.name.startswith("_"))
+    found = pkgutil.iter_modules(bench.__path__)
+    return sorted(module.name for module in found if not module.name.startswith("_") and not module.ispkg)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows under their names, numbers to the right; rows with other columns get a heading of their own."""
+    lines: list[str] = []
+    for at, row in enumerate(rows):
+        alike = [other for other in rows if other.keys() == row.keys()]
+        widths = {name: max(len(str(value)) for value in (name, *(other[name] for other in alike))) for name in row}
+        if at == 0 or rows[at - 1].keys() != row.keys():
+            lines += ["", _line({name: name for name in row}, widths, row)]
+        lines.append(_line(row, widths, row))
+    return "\n".join(lines)
+
+
+def _line(cells: dict[str, Any], widths: dict[str, int], row: dict[str, Any]) -> str:
+    def aligned(name: str) -> str:
+        number = isinstance(row[name], int | float)
+        return f"{cells[name]!s:>{widths[name]}}" if number else f"{cells[name]!s:<{widths[name]}}"
+
+    return "  ".join(aligned(name) for name in cells).rstrip()
 
 
 def main(arguments: list[str]) -> int:
@@ -28,8 +51,9 @@ def main(arguments: list[str]) -> int:
     folder = ROOT / "var" / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{arguments[0]}.json").write_text(json.dumps(result, indent=2) + "\n")
-    for row in result["rows"]:
-        print("  ".join(f"{name}={value}" for name, value in row.items()))
+    for name, value in result["settings"].items():
+        print(f"{name}: {value}")
+    print(table(result["rows"]) + "\n")
     for claim in result["claims"]:
         print(f"{'holds' if claim['holds'] else 'FAILS'}  {claim['claim']}: {claim['value']} (goal {claim['goal']})")
     return 0 if all(claim["holds"] for claim in result["claims"]) else 1

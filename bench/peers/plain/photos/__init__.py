@@ -1,0 +1,1 @@
+"""One model, one serializer, one view."""
