@@ -118,7 +118,7 @@ class MyInvitations(APIView):
     @extend_schema(
         operation_id="redeem_invitation",
         request=InvitationSerializer,
-        responses={200: RecognizerSerializer, **problems(400, 401, 422, 429)},
+        responses={200: RecognizerSerializer, **problems(400, 401, 403, 429)},
     )
     def post(self, request: Request) -> Response:
         """Join a closed recognizer with an invitation code. The answer is the recognizer."""

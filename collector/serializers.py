@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from collector.models import Challenge, Label, Photo, Recognizer
-from config.fields import Flag, Text
+from config.fields import Flag, Pattern, Text
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
@@ -16,6 +16,9 @@ class ProblemSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField()
+
+
+CODE = r"^[0-9A-Za-z -]{12,40}$"  # as a person may write it; collector.invitations reads it
 
 
 @extend_schema_field({"type": "boolean", "enum": [True]})
@@ -31,13 +34,13 @@ class Handle(Text):
 class RegistrationSerializer(serializers.Serializer[Any]):
     consent = Agreed(help_text="the volunteer has agreed to the current consent text; only true is taken")
     handle = Handle(required=False, allow_blank=True, max_length=40, help_text="shown in rankings")
-    invitation = Text(
-        required=False, allow_blank=True, max_length=40, help_text="a code, where registration or a recognizer is closed"
+    invitation = Pattern(
+        CODE, required=False, allow_blank=True, help_text="a code, where registration or a recognizer is closed"
     )
 
 
 class InvitationSerializer(serializers.Serializer[Any]):
-    code = Text(max_length=40, help_text="three groups of four characters; case and dashes do not matter")
+    code = Pattern(CODE, help_text="three groups of four characters; case and dashes do not matter")
 
 
 class RegisteredSerializer(serializers.Serializer[Any]):

@@ -14,7 +14,6 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.http import http_date
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -51,11 +50,13 @@ def header(name: str, description: str, *, required: bool = False, response: boo
     )
 
 
+COUNT = {"type": "integer", "minimum": 0, "maximum": 10**DIGITS_MOST - 1}
+BASE64 = "([A-Za-z0-9+/]{4})+"  # for the schema; padding is taken too
 SPOKEN = header("Tus-Resumable", "the protocol's version", required=True, enum=[VERSION])
 CHECKSUM = header(
     "Upload-Checksum", "`sha1` or `sha256`, a space, the digest in base64", pattern=r"^(sha1|sha256) [A-Za-z0-9+/]+={0,2}$"
 )
-STANDS = header("Upload-Offset", "bytes stored", type=int, response=[200, 201, 204])
+STANDS = header("Upload-Offset", "bytes stored", type=COUNT, response=[200, 201, 204])
 EXPIRES = header("Upload-Expires", "when it is removed (RFC 9110 date)", response=[200, 201, 204])
 BECAME = header("Content-Location", "the photo, once it is taken in", response=[200, 201, 204])
 
@@ -87,7 +88,12 @@ class TusView(APIView):
         super().initial(request, *args, **kwargs)
         answered = request.method in self.allowed_methods and request.method != "OPTIONS"  # 405 otherwise
         if answered and request.headers.get("Tus-Resumable") != VERSION:
+            self.fail_whatever_the_version(request)
             raise WrongVersion("This server speaks tus 1.0.0.", versions=[VERSION])
+
+    def fail_whatever_the_version(self, request: Request) -> None:
+        """An upload that is not there, or a beginning that says nothing, is wrong in every version: that is said first."""
+        raise NotImplementedError
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
@@ -106,15 +112,21 @@ class TusView(APIView):
 
 
 class Uploads(TusView):
+    def fail_whatever_the_version(self, request: Request) -> None:
+        names = names_of(request.headers.get("Upload-Metadata", ""))
+        intake.target(recognizer=names["recognizer"], label=names["label"], challenge=names["challenge"])
+
     @extend_schema(
         operation_id="tus_begin",
         parameters=[
             SPOKEN,
-            header("Upload-Length", "bytes of the whole photo", required=True, type=int),
+            header("Upload-Length", "bytes of the whole photo", required=True, type=COUNT),
             header(
                 "Upload-Metadata",
-                "`photo` (a UUID), `recognizer`, `label` and perhaps `challenge`: pairs of key and base64, separated by commas",
+                "`photo` (a UUID), `recognizer`, `label` and perhaps `challenge`: pairs of key and base64, separated by commas;"
+                " in this order or another",
                 required=True,
+                pattern=rf"^photo {BASE64},recognizer {BASE64},label {BASE64}(,[a-z]+ {BASE64})*$",
             ),
             CHECKSUM,
             header("Location", "the upload's address", response=[201]),
@@ -122,21 +134,22 @@ class Uploads(TusView):
             EXPIRES,
             BECAME,
         ],
-        request={OFFSET_TYPE: OpenApiTypes.BINARY},
+        request=None,  # the description says it: few tools that read schemas can send this type
         responses={
             201: OpenApiResponse(description="begun"),
             **problems(400, 401, 404, 409, 410, 411, 412, 413, 415, 422, 423, 429, 460),
         },
     )
     def post(self, request: Request) -> Response:
-        """Begin a resumable upload; the first bytes may come along. A refusal leaves nothing behind."""
+        """Begin a resumable upload; bytes may come along (`application/offset+octet-stream`). A refusal leaves nothing."""
         volunteer = volunteer_of(request)
-        length, metadata = number(request, "Upload-Length"), request.headers.get("Upload-Metadata", "")
-        photo_id, names = target_of(metadata)
-        recognizer, label, challenge = intake.target(**names)
+        metadata = request.headers.get("Upload-Metadata", "")
+        names = names_of(metadata)
+        recognizer, label, challenge = intake.target(**{name: names[name] for name in ("recognizer", "label", "challenge")})
+        photo_id, length = photo_of(names), number(request, "Upload-Length")
         sent, checksum = sent_bytes(request), checksum_of(request)
-        if sent:
-            check_content_type(request)
+        if sent and not is_offset_type(request):
+            raise WrongContentType(content_type=request.content_type or "")
         intake.may_send(volunteer, client_address(request._request), photo_id=photo_id, recognizer=recognizer)
         upload = uploads.begin(
             volunteer=volunteer,
@@ -167,6 +180,9 @@ class Uploads(TusView):
 
 
 class OneUpload(TusView):
+    def fail_whatever_the_version(self, request: Request) -> None:
+        uploads.own(self.kwargs["upload_id"], volunteer_of(request))
+
     def head(self, request: Request, upload_id: UUID) -> Response:
         """How many bytes are here."""
         stands = uploads.standing(upload_id=upload_id, volunteer=volunteer_of(request))
@@ -180,21 +196,23 @@ class OneUpload(TusView):
         operation_id="tus_append",
         parameters=[
             SPOKEN,
-            header("Upload-Offset", "where these bytes begin", required=True, type=int),
+            header("Upload-Offset", "where these bytes begin", required=True, type=COUNT),
             CHECKSUM,
             STANDS,
             EXPIRES,
             BECAME,
         ],
-        request={OFFSET_TYPE: OpenApiTypes.BINARY},
+        request=None,
         responses={
             204: OpenApiResponse(description="stored"),
             **problems(400, 401, 404, 409, 410, 411, 412, 413, 415, 422, 423, 429, 460),
         },
     )
     def patch(self, request: Request, upload_id: UUID) -> Response:
-        """Add bytes. The last ones take the photo in: what `PUT /api/v1/photos/{uuid}` would refuse is refused here."""
-        check_content_type(request)
+        """Add bytes (`application/offset+octet-stream`). With the last ones it is as if the photo had come by PUT."""
+        if not is_offset_type(request):
+            uploads.own(upload_id, volunteer_of(request))  # 404 before 415
+            raise WrongContentType(content_type=request.content_type or "")
         stands = uploads.append(
             upload_id=upload_id,
             volunteer=volunteer_of(request),
@@ -247,9 +265,8 @@ def sent_bytes(request: Request) -> int:
     return number(request, "Content-Length")
 
 
-def check_content_type(request: Request) -> None:
-    if (request.content_type or "").partition(";")[0].strip().lower() != OFFSET_TYPE:
-        raise WrongContentType(content_type=request.content_type or "")
+def is_offset_type(request: Request) -> bool:
+    return (request.content_type or "").partition(";")[0].strip().lower() == OFFSET_TYPE
 
 
 def checksum_of(request: Request) -> uploads.Checksum | None:
@@ -265,23 +282,19 @@ def checksum_of(request: Request) -> uploads.Checksum | None:
     return uploads.Checksum(algorithm, digest)
 
 
-def target_of(raw: str) -> tuple[UUID, dict[str, str]]:
-    """The photo's UUID, and its recognizer, label and challenge, from Upload-Metadata."""
+def names_of(raw: str) -> dict[str, str]:
+    """What Upload-Metadata says of photo, recognizer, label and challenge. What is no UTF-8 names nothing that we know."""
     found = parse_metadata(raw)
-    names = {}
-    for name in (*ASKED, "challenge"):
-        value = found.get(name, b"")
-        if not value and name in ASKED:
-            raise BadMetadata(f"It must hold {', '.join(ASKED)}; {name} is missing.", key=name)
-        try:
-            names[name] = value.decode()
-        except UnicodeDecodeError:
-            raise BadMetadata(f"{name} is not UTF-8.", key=name) from None
+    if missing := [name for name in ASKED if not found.get(name)]:
+        raise BadMetadata(f"It must hold {', '.join(ASKED)}; {missing[0]} is missing.", key=missing[0])
+    return {name: found.get(name, b"").decode(errors="replace") for name in (*ASKED, "challenge")}
+
+
+def photo_of(names: dict[str, str]) -> UUID:
     try:
-        photo_id = UUID(names.pop("photo"))
+        return UUID(names["photo"])
     except ValueError:
         raise BadMetadata("photo is not a UUID.", key="photo") from None
-    return photo_id, names
 
 
 def parse_metadata(raw: str) -> dict[str, bytes]:

@@ -97,7 +97,7 @@ def append(
     Raises UnknownUpload, UploadGone, WrongOffset, UploadTooLong, TooManyPieces, ChecksumMismatch, LengthMismatch, UploadBusy,
     and what `receive` raises.
     """
-    upload = _own(upload_id, volunteer)
+    upload = own(upload_id, volunteer)
     if offset != upload.offset:
         raise WrongOffset(f"It stands at {upload.offset}. Ask by HEAD.", offset=upload.offset)
     if length > upload.length - offset:
@@ -124,7 +124,7 @@ def append(
 
 def standing(*, upload_id: UUID, volunteer: Volunteer) -> Standing:
     """How far an upload is. One that is complete but was not taken in yet is taken in now, so that the answer is the truth."""
-    upload = _own(upload_id, volunteer)
+    upload = own(upload_id, volunteer)
     return finish(upload) if upload.offset == upload.length else Standing(upload)
 
 
@@ -133,7 +133,7 @@ def abandon(*, upload_id: UUID, volunteer: Volunteer) -> None:
 
     Raises UnknownUpload, UploadGone, UploadBusy.
     """
-    upload = _own(upload_id, volunteer)
+    upload = own(upload_id, volunteer)
     if Upload.objects.filter(pk=upload.pk, state=Upload.State.TAKEN).update(state=Upload.State.ENDED):
         return
     if not claim(upload):
@@ -179,7 +179,7 @@ def _open(upload: Upload) -> None:
     )
 
 
-def _own(upload_id: UUID, volunteer: Volunteer) -> Upload:
+def own(upload_id: UUID, volunteer: Volunteer) -> Upload:
     """This volunteer's upload, open or taken in."""
     related = ("volunteer", "recognizer", "claimed", "challenge")
     found = Upload.objects.filter(pk=upload_id, volunteer=volunteer, way=Upload.Way.TUS).select_related(*related).first()
@@ -217,6 +217,6 @@ def _keep(upload: Upload, volunteer: Volunteer, data: bytes) -> None:
             Piece.objects.create(upload=upload, offset=upload.offset, bytes=len(data), key=key)
     if not moved:
         store().delete(key)
-        now = _own(upload.pk, volunteer)
+        now = own(upload.pk, volunteer)
         raise WrongOffset("Another request was faster. Ask by HEAD.", offset=now.offset)
     upload.offset = end
