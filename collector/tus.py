@@ -126,7 +126,7 @@ class Uploads(TusView):
                 "`photo` (a UUID), `recognizer`, `label` and perhaps `challenge`: pairs of key and base64, separated by commas;"
                 " in this order or another",
                 required=True,
-                pattern=rf"^photo {BASE64},recognizer {BASE64},label {BASE64}(,[a-z]+ {BASE64})*$",
+                pattern=rf"^photo {BASE64},recognizer {BASE64},label {BASE64}(,challenge {BASE64})?$",
             ),
             CHECKSUM,
             header("Location", "the upload's address", response=[201]),
