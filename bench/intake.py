@@ -127,9 +127,13 @@ def _cell(system: System, supply: Supply, connections: int, seconds: float, most
     system.resume()
     system.forget_peak()
     before = system.cpu_s()
-    load = _load.run(
-        port=system.port, compose=system.compose, supply=supply, connections=connections, seconds=seconds, most=most
-    )
+    try:
+        load = _load.run(
+            port=system.port, compose=system.compose, supply=supply, connections=connections, seconds=seconds, most=most
+        )
+    except RuntimeError as error:
+        ends = [f"{tree.process.poll()}, log: {tree.log.read_text(errors='replace')[-1500:]}" for tree in system.trees]
+        raise RuntimeError(f"{system.name}, {connections} connections, {error}; exit status and log: {ends}") from error
     system.settle()
     cpu = system.cpu_s() - before
     peak, pss = system.memory_mb()
