@@ -107,8 +107,14 @@ class _Senders:
             return not over
 
     def _one_sender(self, gate: threading.Barrier) -> None:
-        connection = connect(self.port, self.limit_s)
-        gate.wait()
+        try:
+            connection = connect(self.port, self.limit_s)
+        except OSError as error:
+            self.refused.append(f"{type(error).__name__}: {error}")
+            gate.abort()
+            return
+        with contextlib.suppress(threading.BrokenBarrierError):  # `run` tells of it
+            gate.wait()
         try:
             while self._another():
                 number, photo = self.supply.take()
@@ -128,14 +134,19 @@ class _Senders:
         finally:
             connection.close()
 
+    def _start_clock(self) -> None:
+        self.started = time.perf_counter()
+
     def run(self, connections: int) -> Load:
-        gate = threading.Barrier(connections + 1)
+        gate = threading.Barrier(connections + 1, action=self._start_clock)  # when all are connected
         threads = [threading.Thread(target=self._one_sender, args=(gate,), daemon=True) for _ in range(connections)]
         for thread in threads:
             thread.start()
         before = resource.getrusage(resource.RUSAGE_SELF)
-        self.started = time.perf_counter()
-        gate.wait(ANSWER_LIMIT_S)
+        try:
+            gate.wait(ANSWER_LIMIT_S)
+        except threading.BrokenBarrierError:
+            raise RuntimeError(f"Not every sender could connect: {self.refused[:1]}") from None
         for thread in threads:
             thread.join()
         elapsed = time.perf_counter() - self.started

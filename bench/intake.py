@@ -17,6 +17,7 @@ import psutil
 
 from bench import _load
 from bench._facts import claim, machine, percentile, say, whole
+from bench._load import Load
 from bench._photos import LARGE, SMALL, Drawn, Supply, draw
 from bench._processes import NotStarted
 from bench.peers.base import NotInstalled, System
@@ -97,14 +98,7 @@ def _all_rounds(
     for system in systems:
         system.resume()
         for size in photos:
-            warm = _load.run(
-                port=system.port,
-                compose=system.compose,
-                supply=supplies[system.name, size],
-                connections=WARM_UP[0],
-                seconds=60,
-                most=WARM_UP[1],
-            )
+            warm = _send(system, supplies[system.name, size], WARM_UP[0], 60, WARM_UP[1])
             acknowledged[system.name] += warm.photos
         system.settle()
         system.rest()
@@ -123,13 +117,22 @@ def _all_rounds(
     return cells, acknowledged
 
 
+def _send(system: System, supply: Supply, connections: int, seconds: float, most: int) -> Load:
+    """Senders against one system; a system that died is named, with the end of its log."""
+    try:
+        return _load.run(
+            port=system.port, compose=system.compose, supply=supply, connections=connections, seconds=seconds, most=most
+        )
+    except RuntimeError as error:
+        ends = [(tree.process.poll(), tree.log.read_text(errors="replace")[-1500:]) for tree in system.trees]
+        raise RuntimeError(f"{system.name}, {connections} connections: {error} Exit status, log: {ends}") from error
+
+
 def _cell(system: System, supply: Supply, connections: int, seconds: float, most: int) -> Cell:
     system.resume()
     system.forget_peak()
     before = system.cpu_s()
-    load = _load.run(
-        port=system.port, compose=system.compose, supply=supply, connections=connections, seconds=seconds, most=most
-    )
+    load = _send(system, supply, connections, seconds, most)
     system.settle()
     cpu = system.cpu_s() - before
     peak, pss = system.memory_mb()
