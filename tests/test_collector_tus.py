@@ -6,10 +6,8 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -33,7 +31,6 @@ from collector.storage import store
 from collector.tus import parse_metadata
 from collector.volunteers import register
 from tests.drawing import jpeg
-from tests.real_servers import free_port, running
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTO = jpeg(1)
@@ -311,11 +308,8 @@ def test_where_only_post_passes_the_method_may_stand_in_a_header(api: APIClient)
 @pytest.fixture(scope="module")
 def gunicorn(django_db_setup: None, tmp_path_factory: Any) -> Iterator[str]:
     """The web process as it runs in production, on the tests' database and store."""
-    folder, port = tmp_path_factory.mktemp("gunicorn"), free_port()
-    command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--chdir", str(ROOT), "--worker-class", "gthread"]
-    command += ["--workers", "1", "--threads", "8", "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
-    with running(command, port=port, folder=folder, user=None, stop=signal.SIGTERM):
-        yield f"http://127.0.0.1:{port}"
+    with web_process(tmp_path_factory.mktemp("gunicorn")) as url:
+        yield url
 
 
 class Cutting:

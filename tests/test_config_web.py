@@ -2,15 +2,10 @@
 
 import contextlib
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,26 +14,17 @@ import requests
 from collector.models import Photo
 from config import web
 from tests.drawing import jpeg
-from tests.real_servers import await_port, free_port
+from tests.serving import web_process
 
-ROOT = Path(__file__).resolve().parent.parent
 SLOW = 40  # connections; more than the threads that the web process once had
 
 
 @pytest.fixture(scope="module")
 def address(django_db_setup: None, tmp_path_factory: Any) -> Iterator[tuple[str, int]]:
     """The web process as the Procfile starts it, on this test's database."""
-    port, log = free_port(), tmp_path_factory.mktemp("web") / "log"
-    environment = {**os.environ, "PORT": str(port), "WEB_WORKERS": "1", "WEB_THREADS": "64"}
-    command = [sys.executable, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "config.wsgi"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True)
-    try:
-        await_port(port, process, log)
-        yield "127.0.0.1", port
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with web_process(tmp_path_factory.mktemp("web"), WEB_THREADS="64") as url:
+        host, port = url.removeprefix("http://").split(":")
+        yield host, int(port)
 
 
 def put(address: tuple[str, int], token: str, body: bytes) -> requests.Response:
