@@ -31,6 +31,7 @@ from collector.storage import store
 from collector.tus import parse_metadata
 from collector.volunteers import register
 from tests.drawing import jpeg
+from tests.serving import web_process
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTO = jpeg(1)
