@@ -19,6 +19,7 @@ from collector.body import announced, whole_body
 from collector.errors import EmptyBody, PhotoTooLarge
 from collector.intake import NUMBER_DIGITS
 from collector.models import ImportJob
+from config.fields import without_nul
 
 
 class MayImport(BasePermission):
@@ -79,7 +80,7 @@ class File(Call):
 
         A browser that sees by itself that a file is too large sends its size and no body, so that the refusal is listed.
         """
-        job, name = self.own(job_id), request.query_params.get("name", "")
+        job, name = self.own(job_id), without_nul(request.query_params.get("name", ""))
         size, declared = request.query_params.get("size", ""), request.META.get("CONTENT_LENGTH") or None
         try:
             if size.isdecimal() and (len(size) > NUMBER_DIGITS or int(size) > settings.PHOTO_MAX_BYTES):

@@ -23,12 +23,14 @@ from collector.limits import MINUTE, Limit, check, of_address, of_volunteer, spe
 from collector.models import Challenge, Label, Photo, Recognizer, Tombstone, Volunteer
 from collector.storage import MissingObject, store
 from collector.strip import Stripped, strip
+from config.fields import without_nul
 
 NUMBER_DIGITS = 18  # of a number in a request: fits the database's integers, and int() takes no time over it
 
 
 def target(*, recognizer: str, label: str, challenge: str) -> tuple[Recognizer, Label, Challenge | None]:
     """What the phone says a photo is for. Raises MissingParameter, UnknownRecognizer, UnknownLabel, UnknownChallenge."""
+    recognizer, label = without_nul(recognizer), without_nul(label)
     for name, value in (("recognizer", recognizer), ("label", label)):
         if not value:
             raise MissingParameter(f"Add ?{name}=… to the address.", parameter=name)

@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 from collector.models import Photo, Recognizer
 from collector.moderation import REJECTIONS, decide_alike, queue
 from collector.views import picture
+from config.fields import without_nul
 
 PAGE = 12  # photos; fits a laptop screen in three rows, and a lost connection costs no more than these
 DUPLICATES_SHOWN = 8
@@ -26,7 +27,7 @@ def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     _must_moderate(request)
     waiting = Count("photos", filter=Q(photos__state=Photo.State.PENDING))
     recognizers = list(Recognizer.objects.annotate(waiting=waiting).order_by("-waiting", "slug"))
-    slug = request.GET.get("recognizer") or (recognizers[0].slug if recognizers else "")
+    slug = without_nul(request.GET.get("recognizer", "")) or (recognizers[0].slug if recognizers else "")
     recognizer = get_object_or_404(Recognizer, slug=slug) if slug else None
     if request.method == "POST" and recognizer:
         _carry_out(request, recognizer)

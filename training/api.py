@@ -18,6 +18,7 @@ from collector.api import problems
 from collector.errors import UnknownRecognizer
 from collector.models import Recognizer
 from collector.negotiation import AnyAccept
+from config.fields import without_nul
 from training import benchmarks, blobs, keys, manifest, release
 from training.errors import NothingReleased, RangeNotSatisfiable
 from training.serializers import BenchmarkSerializer, KeySetSerializer
@@ -50,7 +51,7 @@ class Manifest(_Public):
     def get(self, request: Request, slug: str) -> HttpResponse:
         """What should this phone run? A compact JWS; its `kid` is in /.well-known/photorally-keys.json."""
         recognizer = _recognizer(slug)
-        name = request.query_params.get("channel") or release.STABLE
+        name = without_nul(request.query_params.get("channel") or release.STABLE)
         device = request.query_params.get("device", "")[:DEVICE_LENGTH]
         row = release.pointer(recognizer, name)
         if row is None:
