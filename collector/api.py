@@ -178,17 +178,24 @@ class Photos(APIView):
             raise NotAnAllowedFormat(f"Send Content-Type: {', '.join(PHOTO_TYPES)}.", content_type=request.content_type or "")
         query = {name: request.query_params.get(name, "") for name in ("recognizer", "label", "challenge")}
         recognizer, label, challenge = intake.target(**query)
-        intake.may_send(volunteer, client_address(request._request), photo_id=photo_id, recognizer=recognizer)
-        with whole_body(request._request, request.META.get("CONTENT_LENGTH") or None) as (body, digest):
-            photo, created = intake.receive(
-                photo_id=photo_id,
-                volunteer=volunteer,
-                recognizer=recognizer,
-                label=label,
-                challenge=challenge,
-                body=body,
-                sent_sha256=digest,
-            )
+        limits = intake.tries(volunteer, client_address(request._request))
+        intake.may_send(volunteer, limits, photo_id=photo_id, recognizer=recognizer)
+        created = False
+        try:
+            with whole_body(request._request, request.META.get("CONTENT_LENGTH") or None) as (body, digest):
+                photo, created = intake.receive(
+                    photo_id=photo_id,
+                    volunteer=volunteer,
+                    recognizer=recognizer,
+                    label=label,
+                    challenge=challenge,
+                    body=body,
+                    sent_sha256=digest,
+                    limits=limits,
+                )
+        finally:
+            if not created:
+                intake.count_try(limits)
         if created:
             develop.ring(str(photo_id))
         return Response(PhotoSerializer(photo).data, status=201 if created else 200)
@@ -229,7 +236,9 @@ class DirectUploads(APIView):
         query = {name: request.query_params.get(name, "") for name in ("recognizer", "label", "challenge")}
         recognizer, label, challenge = intake.target(**query)
         volunteer = volunteer_of(request)
-        intake.may_send(volunteer, client_address(request._request), photo_id=photo_id, recognizer=recognizer)
+        limits = intake.tries(volunteer, client_address(request._request))
+        intake.may_send(volunteer, limits, photo_id=photo_id, recognizer=recognizer)
+        intake.count_try(limits)
         answer = direct.announce(
             volunteer=volunteer,
             photo_id=photo_id,

@@ -9,12 +9,10 @@ from typing import Protocol
 from django.conf import settings
 
 from collector.errors import EmptyBody, LengthMismatch, LengthRequired, PhotoTooLarge, TooBusy
-from config.bodies import lend_connection_back
+from config.database import lend_connection_back
 from config.errors import BodyBroken
 
-# Bytes asked for at a time. gunicorn keeps what it has read ahead in one buffer and copies it at every read: smaller pieces of
-# a large photo cost more than hashing it.
-CHUNK = 2**20
+CHUNK = 256 * 2**10  # bytes asked for at a time: they fit a core's cache, and a phone that sends slowly holds no more than this
 
 
 class Readable(Protocol):

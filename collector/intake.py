@@ -1,6 +1,8 @@
 """INTAKE: a photo's bytes come in, are counted and hashed as they arrive, stripped, stored by digest, and become one row."""
 
 import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from django.conf import settings
@@ -23,6 +25,7 @@ from collector.limits import MINUTE, Limit, check, of_address, of_volunteer, spe
 from collector.models import Challenge, Label, Photo, Recognizer, Tombstone, Volunteer
 from collector.storage import MissingObject, store
 from collector.strip import Stripped, strip
+from config.database import turn_at_writing
 from config.fields import without_nul
 
 NUMBER_DIGITS = 18  # of a number in a request: fits the database's integers, and int() takes no time over it
@@ -75,24 +78,34 @@ def known(*, photo_id: UUID, volunteer: Volunteer, sent_sha256: str | None) -> P
     return photo
 
 
-def may_send(volunteer: Volunteer, address: str, *, photo_id: UUID, recognizer: Recognizer) -> None:
-    """Count a try to send a photo, and refuse before a body is read what could not be kept.
-
-    Tries count whatever comes of them: these limits protect the server. The daily quota counts photos that are kept
-    (`receive`) and is only looked at here. A photo that is known may always be sent again: its answer was lost.
-    Raises LimitReached, InvitationRequired; PhotoConflict and PhotoGone where the quota made us look.
-    """
-    spend(
+def tries(volunteer: Volunteer, address: str) -> tuple[Limit, ...]:
+    """The limits that one try to send a photo counts against, whatever comes of it: they protect the server."""
+    return (
         of_volunteer("photo uploads", volunteer, settings.PHOTO_REQUESTS_PER_MINUTE, MINUTE),
         of_address("photo uploads", address, settings.PHOTO_REQUESTS_PER_ADDRESS_MINUTE, MINUTE),
         of_address("photo uploads", address, settings.PHOTO_REQUESTS_PER_ADDRESS_DAY),
     )
+
+
+def may_send(volunteer: Volunteer, limits: Sequence[Limit], *, photo_id: UUID, recognizer: Recognizer) -> None:
+    """Refuse before a body is read what could not be kept. Counts nothing: `receive` and `count_try` do.
+
+    A photo that is known may always be sent again, its answer was lost: the daily quota and invitations are for new ones.
+    Raises LimitReached, InvitationRequired; PhotoConflict and PhotoGone where these made us look.
+    """
     try:
         must_be_invited(volunteer=volunteer, recognizer=recognizer)
-        check(_quota(volunteer))
+        check(*limits, _quota(volunteer))
     except (LimitReached, InvitationRequired):
+        check(*limits)
         if known(photo_id=photo_id, volunteer=volunteer, sent_sha256=None) is None:
             raise
+
+
+def count_try(limits: Sequence[Limit]) -> None:
+    """Count a try that made no photo. Where the limit was reached meanwhile, this answer still goes out, the next does not."""
+    with suppress(LimitReached):
+        spend(*limits)
 
 
 def receive(
@@ -105,8 +118,11 @@ def receive(
     body: bytes,
     sent_sha256: str,
     source: Photo.Source = Photo.Source.PHONE,
+    limits: Sequence[Limit] = (),
 ) -> tuple[Photo, bool]:
     """Take one photo in; returns its row and whether it is new. The same bytes again return the row that is there.
+
+    `limits` are counted together with the daily quota in the transaction of the row: a photo over any of them is not kept.
 
     Raises NotAnAllowedFormat, NotAWholeImage, PhotoTooLarge, PhotoConflict, PhotoGone, PhotoErased, LimitReached,
     InvitationRequired, VolunteerGone; then nothing is stored.
@@ -122,9 +138,9 @@ def receive(
     store().put(f"originals/{digest}", stripped.data)
     photo = _row(photo_id, volunteer, recognizer, label, challenge, sent_sha256, digest, stripped, source)
     try:
-        with transaction.atomic():
+        with turn_at_writing(), transaction.atomic():
             if source == Photo.Source.PHONE:
-                spend(_quota(volunteer))
+                spend(*limits, _quota(volunteer))
             photo.save(force_insert=True)
     except (IntegrityError, LimitReached):
         discard(f"originals/{digest}", sha256=digest)

@@ -81,8 +81,13 @@ def spend(*limits: Limit) -> None:
 def check(*limits: Limit) -> None:
     """Raise LimitReached when nothing is left of one; counts nothing. For refusing before an expensive body is read."""
     now = timezone.now()
-    full = [limit for limit in limits if _rows(limit, now).filter(used__gte=limit.most).exists()]
-    if full:
+    rows = " OR ".join(["subject = %s AND window_s = %s AND ends_at = %s AND used >= %s"] * len(limits))
+    values = [(*limit.key, connection.ops.adapt_datetimefield_value(limit.ends_at(now)), limit.most) for limit in limits]
+    with connection.cursor() as cursor:
+        statement = f"SELECT subject, window_s FROM collector_allowance WHERE {rows}"  # noqa: S608  only placeholders are joined
+        cursor.execute(statement, [part for row in values for part in row])
+        reached = set(cursor.fetchall())
+    if full := [limit for limit in limits if limit.key in reached]:
         raise _reached(full, now)
 
 
@@ -98,11 +103,6 @@ def forget(*, window_s: int) -> int:
 
 def _past() -> QuerySet[Allowance]:
     return Allowance.objects.filter(ends_at__lt=timezone.now() - timedelta(seconds=settings.ALLOWANCE_KEPT_S))
-
-
-def _rows(limit: Limit, now: datetime) -> QuerySet[Allowance]:
-    subject, window_s = limit.key
-    return Allowance.objects.filter(subject=subject, window_s=window_s, ends_at=limit.ends_at(now))
 
 
 def _reached(full: list[Limit], now: datetime) -> LimitReached:

@@ -150,7 +150,9 @@ class Uploads(TusView):
         sent, checksum = sent_bytes(request), checksum_of(request)
         if sent and not is_offset_type(request):
             raise WrongContentType(content_type=request.content_type or "")
-        intake.may_send(volunteer, client_address(request._request), photo_id=photo_id, recognizer=recognizer)
+        limits = intake.tries(volunteer, client_address(request._request))
+        intake.may_send(volunteer, limits, photo_id=photo_id, recognizer=recognizer)
+        intake.count_try(limits)
         upload = uploads.begin(
             volunteer=volunteer,
             photo_id=photo_id,

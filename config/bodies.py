@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
 from config.errors import Problem, problem_response
@@ -41,12 +40,3 @@ class RefuseLargeBodies:
         return problem_response(
             BodyTooLarge(f"At most {most} bytes are taken here, {announced[:20]} were announced.", most=most)
         )
-
-
-def lend_connection_back() -> None:
-    """Before a wait for a phone: others use the database meanwhile, however many phones are slow.
-
-    Only where connections are pooled (the web process on PostgreSQL); in a transaction the connection is needed on.
-    """
-    if connection.settings_dict["OPTIONS"].get("pool") and not connection.in_atomic_block:
-        connection.close()

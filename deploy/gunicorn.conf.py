@@ -4,7 +4,7 @@ import os
 
 from gunicorn.http.message import Request
 
-from config.web import Worker, refuse_to_wait_for_large_bodies
+from config.web import Worker, prepare
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "config.web.Worker"
@@ -23,4 +23,4 @@ raw_env = [
 def pre_request(worker: Worker, request: Request) -> None:
     from django.conf import settings
 
-    refuse_to_wait_for_large_bodies(request, most=settings.PHOTO_MAX_BYTES)
+    prepare(request, most=settings.PHOTO_MAX_BYTES)
