@@ -179,9 +179,9 @@ class Photos(APIView):
         query = {name: request.query_params.get(name, "") for name in ("recognizer", "label", "challenge")}
         recognizer, label, challenge = intake.target(**query)
         limits = intake.tries(volunteer, client_address(request._request))
-        intake.may_send(volunteer, limits, photo_id=photo_id, recognizer=recognizer)
         created = False
         try:
+            intake.may_send(volunteer, limits, photo_id=photo_id, recognizer=recognizer)
             with whole_body(request._request, request.META.get("CONTENT_LENGTH") or None) as (body, digest):
                 photo, created = intake.receive(
                     photo_id=photo_id,
