@@ -1,7 +1,7 @@
 """INTAKE: the three facts that are kept of a photo's EXIF, read from a bounded payload before all of it is dropped.
 
-A reader of its own, because a general one loads every tag: 5,000 entries that all point at the same 64 KB would cost the web
-process 300 MB. Sources: CIPA DC-008 (EXIF 2.32), TIFF 6.0, XMP part 1 (tiff:Orientation).
+A reader of its own, because a general one loads every tag: thousands of entries may all point at the same 64 KB, and each would
+become a copy in the web process. Sources: CIPA DC-008 (EXIF 2.32), TIFF 6.0, XMP part 1 (tiff:Orientation).
 """
 
 import re
