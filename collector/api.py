@@ -236,9 +236,7 @@ class DirectUploads(APIView):
         query = {name: request.query_params.get(name, "") for name in ("recognizer", "label", "challenge")}
         recognizer, label, challenge = intake.target(**query)
         volunteer = volunteer_of(request)
-        limits = intake.tries(volunteer, client_address(request._request))
-        intake.may_send(volunteer, limits, photo_id=photo_id, recognizer=recognizer)
-        intake.count_try(limits)
+        intake.may_begin(volunteer, client_address(request._request), photo_id=photo_id, recognizer=recognizer)
         answer = direct.announce(
             volunteer=volunteer,
             photo_id=photo_id,

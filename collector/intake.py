@@ -108,6 +108,13 @@ def count_try(limits: Sequence[Limit]) -> None:
         spend(*limits)
 
 
+def may_begin(volunteer: Volunteer, address: str, *, photo_id: UUID, recognizer: Recognizer) -> None:
+    """`may_send` for an upload whose bytes come by later calls: this call is the try, and is counted at once."""
+    limits = tries(volunteer, address)
+    may_send(volunteer, limits, photo_id=photo_id, recognizer=recognizer)
+    count_try(limits)
+
+
 def receive(
     *,
     photo_id: UUID,

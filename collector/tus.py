@@ -150,9 +150,7 @@ class Uploads(TusView):
         sent, checksum = sent_bytes(request), checksum_of(request)
         if sent and not is_offset_type(request):
             raise WrongContentType(content_type=request.content_type or "")
-        limits = intake.tries(volunteer, client_address(request._request))
-        intake.may_send(volunteer, limits, photo_id=photo_id, recognizer=recognizer)
-        intake.count_try(limits)
+        intake.may_begin(volunteer, client_address(request._request), photo_id=photo_id, recognizer=recognizer)
         upload = uploads.begin(
             volunteer=volunteer,
             photo_id=photo_id,

@@ -57,7 +57,7 @@ def begin(
     way: Upload.Way = Upload.Way.TUS,
     announced_sha256: str = "",
 ) -> Upload:
-    """Open an upload of `length` bytes. Call intake.may_send first.
+    """Open an upload of `length` bytes. Call intake.may_begin first.
 
     Raises PhotoTooLarge, EmptyBody, PhotoConflict, PhotoGone, LimitReached, TooManyUploads; IntegrityError where another call
     has opened the same direct upload.

@@ -193,6 +193,26 @@ def live_photo(recognizer, volunteer, moderator, jpeg) -> Callable[..., object]:
     return make
 
 
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_endpoint(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a stand-in for S3 (moto: a real socket, not the real service), and credentials that it takes."""
+    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    return s3_server
+
+
 @pytest.fixture
 def empty_redis() -> Iterator[object]:
     """This process's own Redis database, empty before and after."""

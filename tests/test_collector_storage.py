@@ -1,37 +1,23 @@
 """Where bytes lie: whole or not at all, on disk and in S3 (moto stands in for S3: a real socket, not the real service)."""
 
 import hashlib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from collector.storage import LocalStore, MissingObject, S3Store, Store, put_blob, store
 
 KEY = f"originals/{'ab' * 32}"
 
 
-@pytest.fixture(scope="module")
-def s3_endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture(params=["local", "s3"])
-def any_store(request: Any, tmp_path: Path, monkeypatch: Any) -> Store:
+def any_store(request: Any, tmp_path: Path) -> Store:
     if request.param == "local":
         return LocalStore(tmp_path)
     endpoint = request.getfixturevalue("s3_endpoint")
-    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="photos")
     made = S3Store("photos", endpoint)
     made.delete(KEY)

@@ -5,7 +5,6 @@ import io
 import stat
 import threading
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from django.db import connection
 from django.utils import timezone
 from hypothesis import settings as examples
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
-from moto.server import ThreadedMotoServer
 
 from collector import direct, staging, uploads
 from collector.erasure import erase
@@ -454,21 +452,9 @@ def test_any_order_of_sending_losing_repeating_and_expiring_keeps_exactly_what_w
 
 
 # ---- past us, into the object store ------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def s3_endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def bucket(s3_endpoint: str, monkeypatch: Any, settings: Any) -> Any:
+def bucket(s3_endpoint: str, settings: Any) -> Any:
     """An S3 of its own: moto, a real socket that checks neither signatures nor their conditions."""
-    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     settings.S3_BUCKET, settings.S3_ENDPOINT_URL = f"b{uuid.uuid4().hex}", s3_endpoint
     made = boto3.resource("s3", endpoint_url=s3_endpoint).Bucket(settings.S3_BUCKET)
     made.create()
