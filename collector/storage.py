@@ -51,8 +51,9 @@ class LocalStore:
             return
         except FileNotFoundError:
             pass
-        for folder in (self.root, path.parent.parent, path.parent):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # photos are nobody's business on a shared machine
+        if not path.parent.is_dir():  # asked once; made once for 4,000 objects
+            for folder in (self.root, path.parent.parent, path.parent):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # photos are nobody's business on a shared machine
         write_whole(path, data)
 
     def get(self, key: str) -> bytes:
