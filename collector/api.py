@@ -30,6 +30,7 @@ from collector.serializers import (
     RecognizerSerializer,
     RegisteredSerializer,
     RegistrationSerializer,
+    described,
 )
 from collector.signals import photo_described
 from collector.tasks import develop
@@ -198,7 +199,7 @@ class Photos(APIView):
                 intake.count_try(limits)
         if created:
             develop.ring(str(photo_id))
-        return Response(PhotoSerializer(photo).data, status=201 if created else 200)
+        return Response(described(photo), status=201 if created else 200)
 
     @extend_schema(operation_id="get_photo", responses={200: PhotoSerializer, **problems(401, 404)})
     def get(self, request: Request, photo_id: UUID) -> Response:
@@ -206,7 +207,7 @@ class Photos(APIView):
         photo = Photo.objects.filter(pk=photo_id, volunteer=volunteer_of(request)).select_related("claimed", "label").first()
         if photo is None:
             raise UnknownPhoto(photo=str(photo_id))
-        answer = dict(PhotoSerializer(photo).data)
+        answer = described(photo)
         for _, facts in photo_described.send(sender=Photo, photo=photo):
             answer |= cast(dict[str, Any], facts or {})
         return Response(answer)
@@ -247,5 +248,5 @@ class DirectUploads(APIView):
             sha256=asked.validated_data["sha256"],
         )
         if isinstance(answer, Photo):
-            return Response(PhotoSerializer(answer).data)
+            return Response(described(answer))
         return Response(AnnouncedSerializer({**answer._asdict(), "method": "PUT"}).data, status=201)

@@ -7,6 +7,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from collector.models import Volunteer
+from config import rows
 
 
 def hash_token(token: str) -> str:
@@ -27,11 +28,10 @@ class VolunteerToken(BaseAuthentication):
             token = words[1].decode("ascii")
         except UnicodeDecodeError:
             raise AuthenticationFailed("The token is not ASCII.") from None
-        found = Volunteer.objects.filter(token_hash=hash_token(token), erased_at__isnull=True)
-        volunteer = next(iter(found), None)  # not first(): on every call, it would sort what is unique
-        if volunteer is None:
+        found = rows.first([Volunteer], "collector_volunteer WHERE token_hash = %s AND erased_at IS NULL", [hash_token(token)])
+        if found is None:
             raise AuthenticationFailed("No volunteer has this token. Register again with POST /api/v1/volunteers.")
-        return volunteer, None
+        return found[0], None
 
     def authenticate_header(self, request: Request) -> str:
         return "Token"

@@ -22,12 +22,17 @@ from collector.errors import (
 )
 from collector.invitations import must_be_invited
 from collector.limits import MINUTE, Limit, check, of_address, of_volunteer, spend
-from collector.models import Challenge, Label, Photo, Recognizer, Tombstone, Volunteer
+from collector.models import Challenge, Label, Photo, Recognizer, Volunteer
 from collector.storage import MissingObject, store
 from collector.strip import Stripped, strip
+from config import rows
 from config.database import turn_at_writing
 from config.fields import without_nul
 
+NAMED = """
+    collector_label JOIN collector_recognizer ON collector_recognizer.id = collector_label.recognizer_id
+    WHERE collector_recognizer.slug = %s AND collector_recognizer.active AND collector_label.slug = %s
+"""
 NUMBER_DIGITS = 18  # of a number in a request: fits the database's integers, and int() takes no time over it
 
 
@@ -38,19 +43,18 @@ def target(*, recognizer: str, label: str, challenge: str) -> tuple[Recognizer, 
         if not value:
             raise MissingParameter(f"Add ?{name}=… to the address.", parameter=name)
     # One query says yes to both; which of the two is wrong is asked only after a no.
-    named = Label.objects.filter(slug=label, recognizer__slug=recognizer, recognizer__active=True)
-    chosen = next(iter(named.select_related("recognizer").order_by()), None)
-    if chosen is None:
+    found = rows.first([Recognizer, Label], NAMED, [recognizer, label])
+    if found is None:
         raise _unknown(recognizer, label)
     if not challenge:
-        return chosen.recognizer, chosen, None
+        return (*found, None)
     number = int(challenge) if challenge.isdecimal() and len(challenge) <= NUMBER_DIGITS else None
-    dated = Challenge.objects.filter(recognizer=chosen.recognizer, pk=number).first() if number is not None else None
+    dated = Challenge.objects.filter(recognizer=found[0], pk=number).first() if number is not None else None
     if dated is None:
         raise UnknownChallenge(
             "Leave ?challenge= out, or take the id from the recognizer's challenge.", challenge=challenge[:80]
         )
-    return chosen.recognizer, chosen, dated
+    return (*found, dated)
 
 
 def _unknown(recognizer: str, label: str) -> UnknownRecognizer | UnknownLabel:
@@ -66,7 +70,7 @@ def known(*, photo_id: UUID, volunteer: Volunteer, sent_sha256: str | None) -> P
 
     With `sent_sha256=None` nothing was read yet, and the bytes are not compared. Raises PhotoConflict, PhotoGone.
     """
-    if not Photo.objects.filter(pk=photo_id).exists():  # the usual answer, and cheaper than reading every column
+    if not rows.exists("collector_photo WHERE id = %s", [rows.key(photo_id)]):  # the usual answer, and the cheapest
         return None
     photo = Photo.objects.select_related("claimed", "recognizer", "label").get(pk=photo_id)  # rows are never deleted
     if photo.volunteer_id != volunteer.pk:  # nothing about another volunteer's photo is told, not even its state
@@ -140,7 +144,7 @@ def receive(
         must_be_invited(volunteer=volunteer, recognizer=recognizer)
     stripped = strip(body)
     digest = hashlib.sha256(stripped.data).hexdigest()
-    if Tombstone.objects.filter(sha256=digest).exists():  # whoever sends them, by whatever way: a re-import too
+    if rows.exists("collector_tombstone WHERE sha256 = %s", [digest]):  # whoever sends them, by whatever way: a re-import too
         raise PhotoErased("Somebody took exactly this photo back. Take a new one.", photo=str(photo_id))
     store().put(f"originals/{digest}", stripped.data)
     photo = _row(photo_id, volunteer, recognizer, label, challenge, sent_sha256, digest, stripped, source)
@@ -148,7 +152,7 @@ def receive(
         with turn_at_writing(), transaction.atomic():
             if source == Photo.Source.PHONE:
                 spend(*limits, _quota(volunteer))
-            photo.save(force_insert=True)
+            rows.insert(photo)
     except (IntegrityError, LimitReached):
         discard(f"originals/{digest}", sha256=digest)
         twin = known(photo_id=photo_id, volunteer=volunteer, sent_sha256=sent_sha256)

@@ -1,0 +1,71 @@
+"""Single rows by hand-written conditions: what they give is what the ORM gives, on both databases."""
+
+import uuid
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from collector.models import Label, Photo, Recognizer, Volunteer
+from config import rows
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def label() -> Label:
+    recognizer = Recognizer.objects.create(slug="coins", name="Coins", invited_only=True)
+    return Label.objects.create(recognizer=recognizer, slug="copper", name="Copper", position=3)
+
+
+def volunteer() -> Volunteer:
+    return Volunteer.objects.create(token_hash=uuid.uuid4().hex, consent_version="1", consented_at=timezone.now())
+
+
+def photo(label: Label, **more: Any) -> Photo:
+    sent = {"sent_sha256": "a" * 64, "sha256": "b" * 64, "content_type": "image/jpeg", "bytes": 7, "width": 40, "height": 50}
+    whose = {"volunteer": volunteer(), "recognizer": label.recognizer, "claimed": label}
+    return Photo(id=uuid.uuid4(), consent_version="1", licence="CC-BY-4.0", taken_hour=timezone.now(), **sent, **whose, **more)
+
+
+def columns(row: Any) -> dict[str, Any]:
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+
+
+def test_a_row_read_by_hand_equals_the_row_that_the_orm_reads(label: Label) -> None:
+    made = volunteer()
+    found = rows.first([Volunteer], "collector_volunteer WHERE id = %s", [rows.key(made.pk)])
+    assert found is not None and columns(found[0]) == columns(Volunteer.objects.get())
+
+
+def test_rows_of_two_tables_come_apart_again(label: Label) -> None:
+    source = "collector_label JOIN collector_recognizer ON collector_recognizer.id = collector_label.recognizer_id"
+    found = rows.first([Recognizer, Label], f"{source} WHERE collector_label.slug = %s", ["copper"])
+    assert found is not None
+    assert [columns(row) for row in found] == [columns(label.recognizer), columns(label)]
+    assert rows.first([Recognizer, Label], f"{source} WHERE collector_label.slug = %s", ["gold"]) is None
+
+
+def test_a_value_is_never_read_as_sql(label: Label) -> None:
+    hostile = "copper' OR '1'='1"
+    assert rows.first([Label], "collector_label WHERE slug = %s", [hostile]) is None
+    assert not rows.exists("collector_label WHERE slug = %s", [hostile])
+    assert rows.exists("collector_label WHERE slug = %s", ["copper"])
+
+
+def test_a_row_written_by_hand_equals_the_row_that_the_orm_writes(label: Label) -> None:
+    one, other = photo(label), photo(label)
+    rows.insert(one)
+    other.save(force_insert=True)
+    assert not one._state.adding
+    for made in (one, other):
+        assert columns(Photo.objects.get(pk=made.pk)) == columns(made)
+
+
+def test_a_key_that_is_taken_is_refused(label: Label) -> None:
+    made = photo(label)
+    rows.insert(made)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        rows.insert(Photo(**columns(made)))
+    assert Photo.objects.count() == 1
