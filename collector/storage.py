@@ -1,7 +1,6 @@
 """Where bytes lie: a store of immutable objects named by digest, on local disk or in S3."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
@@ -47,14 +46,11 @@ class LocalStore:
     def put(self, key: str, data: bytes) -> None:
         path = self.path(key)
         try:
-            os.utime(path)  # named by digest: what is there is the same, and now as young as its newest photo
-            return
-        except FileNotFoundError:
-            pass
-        if not path.parent.is_dir():  # asked once; made once for 4,000 objects
+            write_whole(path, data)
+        except FileNotFoundError:  # its folder is made once for 4,000 objects
             for folder in (self.root, path.parent.parent, path.parent):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # photos are nobody's business on a shared machine
-        write_whole(path, data)
+            write_whole(path, data)
 
     def get(self, key: str) -> bytes:
         try:

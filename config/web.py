@@ -9,8 +9,6 @@ import ctypes
 import errno
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from gunicorn.http.body import Body, LengthReader
@@ -44,30 +42,37 @@ class PacedSocket(socket.socket):
         self.settimeout(SILENCE_S if flag else 0.0)
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
-        with self._patience():
+        started = time.monotonic()
+        try:
             data = super().recv(size, flags)
-            self._moved += len(data)
+        except TimeoutError:
+            raise _silent() from None
+        self._moved += len(data)
+        self._waited_since(started)
         return data
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         """Piece by piece: Python's own sendall() wants the whole answer gone within one timeout, a model takes minutes."""
         rest = memoryview(data)
         while rest:
-            with self._patience():
+            started = time.monotonic()
+            try:
                 sent = self.send(rest[:SEND_BYTES], flags)
-                self._moved += sent
+            except TimeoutError:
+                raise _silent() from None
+            self._moved += sent
+            self._waited_since(started)
             rest = rest[sent:]
 
-    @contextmanager
-    def _patience(self) -> Iterator[None]:
-        started = time.monotonic()
-        try:
-            yield
-        except TimeoutError:
-            raise ConnectionResetError(errno.ECONNRESET, f"nothing moved for {SILENCE_S} s") from None
+    def _waited_since(self, started: float) -> None:
+        """Raises ConnectionResetError where too little has moved for the time that we waited."""
         self._waited_s += time.monotonic() - started
         if self._moved < (self._waited_s - GRACE_S) * LEAST_BYTES_PER_S:
             raise ConnectionResetError(errno.ECONNRESET, f"{self._moved} bytes in {self._waited_s:.0f} s")
+
+
+def _silent() -> ConnectionResetError:
+    return ConnectionResetError(errno.ECONNRESET, f"nothing moved for {SILENCE_S} s")
 
 
 def keep_freed_memory() -> None:
@@ -95,8 +100,8 @@ class DirectBody(Body):
         unreader, left = self.reader.unreader, min(size, self.reader.length)
         ahead = unreader.take_buffered()  # what came together with the headers
         unreader.unread(ahead[left:])
-        pieces = [ahead[:left]]
-        left -= len(pieces[0])
+        pieces = [ahead[:left]] if ahead else []
+        left -= len(ahead[:left])
         try:
             while left and (piece := unreader.sock.recv(left)):
                 pieces.append(piece)
@@ -104,7 +109,7 @@ class DirectBody(Body):
         except OSError:
             self.failed = True  # where the next request begins is unknown: gunicorn closes the connection
             raise
-        data = b"".join(pieces)
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self.reader.length -= len(data)
         return data
 

@@ -101,9 +101,7 @@ class FolderTransport:
 
     def send(self, *, name: str, sender: str, recipient: str, data: bytes) -> str:
         path = self.folder / f"{name}.eml"
-        if path.exists():
-            return "written before"
-        try:
+        try:  # a repetition replaces it by itself; a file that a power cut left empty is not taken for a mail
             write_whole(path, data)
         except OSError as error:
             raise Lost(f"{self.folder}: {error.strerror}", handed_over=False) from error

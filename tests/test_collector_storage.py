@@ -43,7 +43,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: Any) -
     def full(descriptor: int) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("collector.storage.os.fsync", full)
+    monkeypatch.setattr("config.files.os.fsync", full)
     with pytest.raises(OSError, match="space"):
         LocalStore(tmp_path).put(KEY, b"bytes")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
