@@ -101,7 +101,9 @@ class FolderTransport:
 
     def send(self, *, name: str, sender: str, recipient: str, data: bytes) -> str:
         path = self.folder / f"{name}.eml"
-        try:  # a repetition replaces it by itself; a file that a power cut left empty is not taken for a mail
+        if path.exists() and path.stat().st_size:  # a power cut may leave an empty one, see write_whole
+            return "written before"
+        try:
             write_whole(path, data)
         except OSError as error:
             raise Lost(f"{self.folder}: {error.strerror}", handed_over=False) from error
