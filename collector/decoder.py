@@ -103,16 +103,18 @@ def derive(data: bytes, orientation: int) -> tuple[bytes, bytes, int]:
     """
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         coarsest = max(1, max(image.size) // VIEW_LEAST)
-        image.draft(None, (max(1, image.width // coarsest), max(1, image.height // coarsest)))
+        drafted = image.draft(None, (max(1, image.width // coarsest), max(1, image.height // coarsest)))
+        if drafted:  # a JPEG. Its bytes are all here: in one piece they are neither copied nor is the decoder interrupted
+            image.decodermaxblock = len(data)
         image.load()
         picture = _reduced(image)
     picture.thumbnail((VIEW_SIDE, VIEW_SIDE), Image.Resampling.BILINEAR)
     if orientation in UPRIGHT:
         picture = picture.transpose(UPRIGHT[orientation])
-    small = picture.copy()
+    view = _jpeg(picture, VIEW_QUALITY)
     # reducing_gap 1: averages of whole pixels first, a resize of the little that is left: half the time.
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BILINEAR, reducing_gap=1.0)
-    return _jpeg(picture, VIEW_QUALITY), _jpeg(small, THUMBNAIL_QUALITY), perceptual_hash(small)
+    picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BILINEAR, reducing_gap=1.0)
+    return view, _jpeg(picture, THUMBNAIL_QUALITY), perceptual_hash(picture)
 
 
 def perceptual_hash(upright: Image.Image) -> int:
