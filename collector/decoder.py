@@ -90,9 +90,8 @@ def _answer(data: bytes, orientation: int, answers: BinaryIO) -> None:
         view, thumbnail, phash = b"it needs more memory than a photo may take", None, 0
     except Exception as error:  # whatever a decoder raises on a stranger's bytes says: this is no photo that can be shown
         view, thumbnail, phash = f"{type(error).__name__}: {error}".encode("ascii", "replace")[:REASON_MAX], None, 0
-    answers.write(ANSWER.pack(thumbnail is not None, len(view), len(thumbnail or b""), phash))
-    answers.write(view)
-    answers.write(thumbnail or b"")
+    head = ANSWER.pack(thumbnail is not None, len(view), len(thumbnail or b""), phash)
+    answers.write(b"".join([head, view, thumbnail or b""]))  # at once: each write would wake the worker on its own
     answers.flush()
 
 
