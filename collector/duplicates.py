@@ -19,7 +19,8 @@ from collector.models import HASH_BANDS, INDEXED_BANDS, Fingerprint, Photo
 BAND_BITS = 16  # of an indexed band, and of a photo's columns phash_0 … phash_3
 REACH = 1  # bits in which an indexed band may differ
 FORGET_BATCH = 500  # photos that one statement names: far below the number of values that SQLite takes
-_ALL = 2**64 - 1
+_BITS = 64  # of a hash
+_ALL = 2**_BITS - 1
 
 
 def bands_of(phash: int) -> tuple[int, ...]:
@@ -37,16 +38,11 @@ def cluster_of(photo: Photo, bands: tuple[int, ...]) -> UUID:
 
     Reads only. `remember` follows in the same transaction, with the recognizer's `turn` taken before both.
     """
-    bits = as_bits(bands)
-    mine = Fingerprint.objects.filter(recognizer=photo.recognizer_id)
+    recognizer, bits = int(photo.recognizer_id), as_bits(bands)
     # The same picture again is the commonest near-duplicate: one row of a unique index.
-    if (same := mine.filter(bits=bits).values_list("cluster", flat=True).first()) is not None:
-        return same
-    near = ((((other ^ bits) & _ALL).bit_count(), pk) for other, pk in _candidates(photo.recognizer_id, bits))
-    best = min(near, default=None)
-    if best is None or best[0] > settings.NEAR_DUPLICATE_BITS:
-        return photo.pk
-    return Fingerprint.objects.values_list("cluster", flat=True).get(pk=best[1])  # the smaller key is the older fingerprint
+    same = _cluster(f"recognizer_id = {recognizer} AND bits = {bits}")
+    nearest = _nearest_by_postgresql if connection.vendor == "postgresql" else _nearest
+    return same or nearest(recognizer, bits) or photo.pk
 
 
 def remember(photo: Photo, bands: tuple[int, ...], cluster: UUID) -> None:
@@ -98,20 +94,46 @@ def indexed_bands(bits: int) -> tuple[int, ...]:
     return tuple(int(text[band::INDEXED_BANDS], 2) for band in range(INDEXED_BANDS))
 
 
-def _candidates(recognizer: int, bits: int) -> list[tuple[int, int]]:
-    """(bits, key) of the fingerprints that agree with `bits` in a band to within REACH bits; some twice.
+# A look-up is written by hand: Django takes longer to carry its parameters, and to make a query of one row, than the databases
+# need to answer. What stands in it are numbers, all ours.
 
-    UNION and not OR: each part is answered by its own index alone. ALL: a doubled row costs less than its removal. Written by
-    hand, because Django takes longer to carry so many parameters than the databases need to answer.
+
+def _cluster(condition: str) -> UUID | None:
+    """The cluster of the one fingerprint that the condition names, if it is there."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT cluster FROM collector_fingerprint WHERE {condition}")  # noqa: S608
+        row = cursor.fetchone()
+    return UUID(str(row[0])) if row else None  # SQLite keeps text
+
+
+def _nearest(recognizer: int, bits: int) -> UUID | None:
+    """The cluster of the nearest fingerprint within NEAR_DUPLICATE_BITS; the smaller key is the older of equals."""
+    with connection.cursor() as cursor:
+        cursor.execute(_candidates(recognizer, bits))
+        near = [(((other ^ bits) & _ALL).bit_count(), key) for other, key in cursor.fetchall()]
+    far, key = min(near, default=(_BITS, 0))
+    return _cluster(f"id = {key}") if far <= settings.NEAR_DUPLICATE_BITS else None
+
+
+def _nearest_by_postgresql(recognizer: int, bits: int) -> UUID | None:
+    """The same. PostgreSQL counts bits itself: one answer instead of thousands of candidates. SQLite cannot."""
+    far = f"bit_count((bits # {bits})::bit({_BITS}))"
+    return _cluster(
+        f"id = (SELECT id FROM ({_candidates(recognizer, bits)}) AS candidates"  # noqa: S608
+        f" WHERE {far} <= {settings.NEAR_DUPLICATE_BITS} ORDER BY {far}, id LIMIT 1)"
+    )
+
+
+def _candidates(recognizer: int, bits: int) -> str:
+    """SELECT (bits, id) of the fingerprints that agree with `bits` in a band to within REACH bits; some twice.
+
+    UNION and not OR: each part is answered by its own index alone. ALL: a doubled row costs less than its removal.
     """
-    parts = (
-        f"SELECT bits, id FROM collector_fingerprint WHERE recognizer_id = {int(recognizer)}"  # noqa: S608  numbers, all ours
+    return " UNION ALL ".join(
+        f"SELECT bits, id FROM collector_fingerprint WHERE recognizer_id = {recognizer}"  # noqa: S608
         f" AND band_{band} IN ({','.join([str(value ^ flips) for flips in _FLIPS])})"
         for band, value in enumerate(indexed_bands(bits))
     )
-    with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(parts))
-        return cursor.fetchall()
 
 
 _FLIPS = [
