@@ -183,7 +183,7 @@ class Photos(APIView):
         created = False
         try:
             intake.may_send(volunteer, limits, photo_id=photo_id, recognizer=recognizer)
-            with whole_body(request._request, request.META.get("CONTENT_LENGTH") or None) as (body, digest):
+            with whole_body(request._request, request.META.get("CONTENT_LENGTH") or None) as body:
                 photo, created = intake.receive(
                     photo_id=photo_id,
                     volunteer=volunteer,
@@ -191,7 +191,6 @@ class Photos(APIView):
                     label=label,
                     challenge=challenge,
                     body=body,
-                    sent_sha256=digest,
                     limits=limits,
                 )
         finally:

@@ -1,8 +1,7 @@
-"""INTAKE: a photo's body comes in, counted and hashed as it arrives, within limits of length, memory and patience."""
+"""INTAKE: a photo's body comes in, counted as it arrives, within limits of length, memory and patience."""
 
-import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -53,31 +52,30 @@ def announced(declared: str | None, *, most: int) -> int:
 
 
 @contextmanager
-def whole_body(stream: Readable, declared: str | None, *, most: int | None = None) -> Iterator[tuple[bytes, str]]:
-    """Exactly the declared length, and its SHA-256 (hex); the memory counts as taken until the block ends.
+def whole_body(stream: Readable, declared: str | None, *, most: int | None = None) -> Iterator[bytes]:
+    """Exactly the declared length; the memory counts as taken until the block ends.
 
     The body stays in memory, at most `most` bytes (PHOTO_MAX_BYTES): metadata such as the location never touches a disk.
     Raises what `announced` raises, LengthMismatch, BodyBroken, TooBusy.
     """
     length = announced(declared, most=most or settings.PHOTO_MAX_BYTES)
-    digest = hashlib.sha256()
-    with _held(stream, length, digest.update) as (body, broken):
+    with _held(stream, length) as (body, broken):
         if broken:
             raise BodyBroken(f"{len(body)} of {length} bytes came. Send it again.")
         if len(body) < length:
             raise LengthMismatch(f"{length} bytes were announced, {len(body)} came. Send it again.")
-        yield body, digest.hexdigest()
+        yield body
 
 
 @contextmanager
 def prefix_of_body(stream: Readable, length: int) -> Iterator[bytes]:
     """Up to `length` bytes: what came before the connection broke, for an upload that goes on later. Raises TooBusy."""
-    with _held(stream, length, lambda piece: None) as (body, _):
+    with _held(stream, length) as (body, _):
         yield body
 
 
 @contextmanager
-def _held(stream: Readable, length: int, each: Callable[[bytes], None]) -> Iterator[tuple[bytes, bool]]:
+def _held(stream: Readable, length: int) -> Iterator[tuple[bytes, bool]]:
     """What comes of `length` bytes, and whether an error ended it; the room is given back when the block ends."""
     lend_connection_back()
     pieces: list[bytes] = []
@@ -93,7 +91,6 @@ def _held(stream: Readable, length: int, each: Callable[[bytes], None]) -> Itera
                 break
             room.take(len(piece))
             received += len(piece)
-            each(piece)
             pieces.append(piece)
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()

@@ -45,7 +45,7 @@ def announce(
 
     Raises NoDirectUpload, NotAsAnnounced and every other refusal of the bytes that came, and what `begin` raises.
     """
-    if photo := known(photo_id=photo_id, volunteer=volunteer, sent_sha256=sha256):
+    if photo := known(photo_id=photo_id, volunteer=volunteer, sent=sha256):
         return photo
     if not isinstance(store(), S3Store):
         raise NoDirectUpload("Send it by PUT /api/v1/photos/{uuid}, or in pieces by tus at /api/v1/tus/.")
@@ -110,7 +110,7 @@ def collect(*, upload_id: UUID) -> Photo | None:
         _refuse(upload, f"The bytes that came have the SHA-256 {digest}.")
         return None
     try:
-        done = settle(upload, body, digest)
+        done = settle(upload, body)
     except Problem:
         return None  # recorded by settle()
     return done.photo if done.created else None

@@ -89,7 +89,7 @@ class File(Call):
         except (PhotoTooLarge, EmptyBody) as problem:
             import_jobs.refuse_file(job=job, name=name, why=problem.detail)
             raise
-        with whole_body(request._request, declared) as (body, _):
+        with whole_body(request._request, declared) as body:
             return Response(import_page.taken(job, name, body))
 
 
@@ -105,7 +105,7 @@ class Piece(Call):
             announced(declared, most=settings.IMPORT_PIECE_BYTES)
         except PhotoTooLarge:
             raise import_jobs.ImportTooLarge(f"A piece has at most {settings.IMPORT_PIECE_BYTES} bytes.") from None
-        with whole_body(request._request, declared, most=settings.IMPORT_PIECE_BYTES) as (data, _):
+        with whole_body(request._request, declared, most=settings.IMPORT_PIECE_BYTES) as data:
             import_jobs.add_piece(job=job, number=number, data=data)
         return Response(status=204)
 

@@ -102,7 +102,6 @@ def import_one(*, plan: Plan, name: str, body: bytes) -> Outcome:
         label=label,
         challenge=None,
         body=body,
-        sent_sha256=digest,
         source=Photo.Source.IMPORT,
     )
     return Outcome(photo.pk, label.slug, new, plan.accept and _accept(photo, plan.moderator))

@@ -4,7 +4,6 @@ Everything of one upload lies under `staging/<its id in hex>…`, so that it can
 acknowledges: the rest of a process that died, the loser of a race, an object that was sent too late.
 """
 
-import hashlib
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -50,7 +49,7 @@ def release(upload: Upload, *, hold_s: float) -> None:
     Upload.objects.filter(pk=upload.pk, state=Upload.State.OPEN).update(lease_until=None, hold_until=hold)
 
 
-def settle(upload: Upload, body: bytes, sha256: str) -> Standing:
+def settle(upload: Upload, body: bytes) -> Standing:
     """The whole bytes of a claimed upload become a photo, or a refusal that ends the upload. Raises what `receive` raises."""
     # The row is read again: the account may have been erased since.
     volunteer = Volunteer.objects.filter(uploads=upload).first()
@@ -65,7 +64,6 @@ def settle(upload: Upload, body: bytes, sha256: str) -> Standing:
             label=upload.claimed,
             challenge=upload.challenge,
             body=body,
-            sent_sha256=sha256,
         )
     except Problem as problem:
         if problem.status in PASSING:
@@ -112,7 +110,7 @@ def finish(upload: Upload) -> Standing:
 def take_in(upload: Upload) -> Standing:
     """Join the pieces of a claimed upload in memory; from here on it is as if the body had come at once."""
     body = b"".join(store().get(key) for key in Piece.objects.filter(upload=upload).values_list("key", flat=True))
-    return settle(upload, body, hashlib.sha256(body).hexdigest())
+    return settle(upload, body)
 
 
 def busy(upload: Upload) -> Problem:

@@ -68,7 +68,7 @@ def begin(
         )
     if length == 0:
         raise EmptyBody("A photo has bytes.")
-    known(photo_id=photo_id, volunteer=volunteer, sent_sha256=None)  # raises where no bytes could be taken under this UUID
+    known(photo_id=photo_id, volunteer=volunteer, sent=None)  # raises where no bytes could be taken under this UUID
     spend(of_volunteer("uploads", volunteer, settings.UPLOADS_PER_DAY))
     expires_at = timezone.now() + timedelta(seconds=settings.UPLOAD_VALID_S)
     upload = Upload(

@@ -160,7 +160,6 @@ def live_photo(recognizer, volunteer, moderator, jpeg) -> Callable[..., object]:
 
     `state` is received, pending, accepted or rejected; without a seed each photo shows another motif.
     """
-    import hashlib
     from itertools import count
 
     from collector.develop import develop
@@ -180,7 +179,6 @@ def live_photo(recognizer, volunteer, moderator, jpeg) -> Callable[..., object]:
             label=owner.labels.get(slug=label),
             challenge=challenge,
             body=body,
-            sent_sha256=hashlib.sha256(body).hexdigest(),
         )
         if state != "received":
             develop(photo_id=photo.pk)

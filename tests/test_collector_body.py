@@ -1,6 +1,5 @@
 """INTAKE: a body is counted as it arrives; what is too long, too short or too much at once is said before memory is gone."""
 
-import hashlib
 import io
 from typing import Any
 
@@ -25,16 +24,16 @@ class Network:
         return self.pieces.pop(0)
 
 
-def read(stream: Readable, declared: str | None) -> tuple[bytes, str]:
+def read(stream: Readable, declared: str | None) -> bytes:
     with whole_body(stream, declared) as result:
         return result
 
 
 @pytest.mark.parametrize("length", [1, 2**20, 2**20 + 1, 3 * 2**20])
-def test_a_body_comes_whole_with_its_digest_and_nothing_of_the_next_request(length: int) -> None:
+def test_a_body_comes_whole_and_nothing_of_the_next_request(length: int) -> None:
     data = bytes(range(256)) * (length // 256 + 1)
     stream = io.BytesIO(data[:length] + b"GET / HTTP/1.1")
-    assert read(stream, str(length)) == (data[:length], hashlib.sha256(data[:length]).hexdigest())
+    assert read(stream, str(length)) == data[:length]
     assert stream.read() == b"GET / HTTP/1.1"
 
 

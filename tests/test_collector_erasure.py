@@ -56,7 +56,6 @@ def take_in(recognizer: Recognizer, volunteer: Volunteer, body: bytes, photo_id:
         label=recognizer.labels.first(),
         challenge=None,
         body=body,
-        sent_sha256=hashlib.sha256(body).hexdigest(),
     )
     return photo
 

@@ -51,7 +51,7 @@ def test_a_closed_recognizer_is_neither_seen_nor_fed_by_strangers(api: APIClient
     with pytest.raises(InvitationRequired):  # every door leads through this verb
         receive(
             photo_id=uuid.uuid4(), volunteer=volunteer, recognizer=closed, label=closed.labels.all()[0], challenge=None,
-            body=jpeg(1), sent_sha256="0" * 64,
+            body=jpeg(1),
         )  # fmt: skip
     assert not Photo.objects.exists()
 
