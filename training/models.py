@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from collector.models import Photo, Recognizer
+from collector.models import Label, Photo, Recognizer
 
 
 class Snapshot(models.Model):
@@ -148,6 +148,94 @@ class PhotoValue(models.Model):
 
     def __str__(self) -> str:
         return f"{self.photo_id}: {self.value:+.5f}"
+
+
+class CachedView(models.Model):
+    """A photo as the frozen part of a network sees it: all its views, float16, one object `activations/<sha256>` in the store.
+
+    One object a photo, so that an erasure removes exactly its own.
+    """
+
+    photo = models.ForeignKey(Photo, models.CASCADE, related_name="cached_views")
+    cut = models.CharField(max_length=64, help_text="digest of backbone, layer and views: another backbone, another name")
+    sha256 = models.CharField(max_length=64)
+    bytes = models.PositiveIntegerField()
+    made_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["photo", "cut"], name="one_cached_view_a_cut")]
+        indexes = [
+            models.Index(fields=["cut"], name="cached_view_cut"),  # what an old backbone left is removed by its name
+            models.Index(fields=["sha256"], name="cached_view_digest"),  # is this object still somebody's?
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.photo_id} at {self.cut[:12]}"
+
+
+class Condition(models.Model):
+    """Under which conditions a photo was taken, measured from its pixels by a run (training.conditions)."""
+
+    photo = models.OneToOneField(Photo, models.CASCADE, related_name="condition")
+    brightness = models.FloatField(help_text="mean luma, 0 to 1")
+    sharpness = models.FloatField(help_text="variance of the Laplacian of the luma at the network's size")
+    clutter = models.FloatField(help_text="share of strong edges outside the middle, 0 to 1")
+    extent = models.FloatField(help_text="share of the picture that its subject takes, 0 to 1; small: far away")
+
+    def __str__(self) -> str:
+        return f"{self.photo_id}: brightness {self.brightness:.2f}"
+
+
+class Suspect(models.Model):
+    """A photo whose label a run doubts: shown to the moderators with the model's suggestion. The newest run counts."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="suspects")
+    photo = models.ForeignKey(Photo, models.CASCADE, related_name="suspicions")
+    given = models.ForeignKey(Label, models.CASCADE, related_name="+", help_text="its label when the run looked")
+    suggested = models.ForeignKey(Label, models.CASCADE, related_name="+", help_text="what the model takes it for")
+    confidence = models.FloatField(help_text="out-of-fold probability of the given label, 0 to 1: the lower, the more doubtful")
+
+    class Meta:
+        ordering = ["confidence"]
+        constraints = [models.UniqueConstraint(fields=["run", "photo"], name="one_suspicion_a_run")]
+
+    def __str__(self) -> str:
+        return f"{self.photo_id}: {self.given} or {self.suggested}?"
+
+
+class Fix(models.Model):
+    """A held-out photo that the release before got wrong and a run's model gets right, and the new photo that helped most."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="fixes")
+    mistake = models.ForeignKey(Photo, models.CASCADE, related_name="fixed_in", help_text="the held-out photo")
+    photo = models.ForeignKey(
+        Photo, models.CASCADE, related_name="fixes", help_text="the nearest new training photo of its label"
+    )
+    before = models.ForeignKey(Label, models.CASCADE, related_name="+", help_text="what the release before took it for")
+    nearness = models.FloatField(help_text="cosine of the two photos' features, -1 to 1")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "mistake"], name="one_fix_a_mistake")]
+
+    def __str__(self) -> str:
+        return f"{self.photo_id} fixed {self.mistake_id}"
+
+
+class RunFile(models.Model):
+    """Something a run leaves for people: a picture, a model card, a description. Its bytes lie in the store under `runs/`."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="files")
+    name = models.CharField(max_length=80, help_text='as it is offered for download, e.g. "confusion.svg"')
+    content_type = models.CharField(max_length=60)
+    sha256 = models.CharField(max_length=64, db_index=True)  # asked on every download
+    bytes = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["run", "name"], name="one_run_file_a_name")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Benchmark(models.Model):
