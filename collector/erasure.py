@@ -139,9 +139,16 @@ def settle(*, debt_id: int) -> None:
     kind, _, digest = debt.key.partition("/")
     if kind == TOMBSTONES:
         store().put(debt.key, b"")
+    elif kind not in COLUMNS:  # of an app above, which removed the row that named it before it asked (owe)
+        store().delete(debt.key)
     else:
         discard(debt.key, **{COLUMNS[kind]: digest})
     debt.delete()
+
+
+def owe(keys: Iterable[str]) -> None:
+    """Have these objects removed from the store once this transaction has committed: for apps above, whose rows named them."""
+    _pay_soon(_owe(keys))
 
 
 def _owe(keys: Iterable[str]) -> list[StoreDebt]:

@@ -180,6 +180,10 @@ RUN_LEASE_S = env.whole("RUN_LEASE_S", 120, least=5, most=3600, unit="seconds") 
 RUN_LIMIT_S = env.whole("RUN_LIMIT_S", 6 * 3600, least=30, most=86_400, unit="seconds")  # a run ends itself after this
 RUN_ATTEMPTS = 3  # fresh processes a slot may use
 RUNS_AT_ONCE = 1  # of all recognizers; a run takes every core and up to 2 GB, a second one would only make both late
+VIEWS_LOOK_BACK_DAYS = 30  # days; a worker looks at photos that came since, the night at all others that nobody has looked at
+LONG_NIGHT_EVERY_DAYS = env.whole("LONG_NIGHT_EVERY_DAYS", 7, least=1, most=10_000, unit="days between nights of every layer")
+RUN_BUDGET_S = env.whole("RUN_BUDGET_S", 3 * 3600, least=30, most=86_400, unit="seconds")  # beyond it no further way is tried
+VALIDATION_LEAST = 0.10  # share of the photos to learn from; where owners fixed the splits and left less, so much is set aside
 MIN_PHOTOS_PER_LABEL = env.whole("MIN_PHOTOS_PER_LABEL", 3, least=2, most=10_000, unit="training photos per label")
 
 # ---- releases ----------------------------------------------------------------------------------------------------

@@ -177,17 +177,21 @@ def test_both_weight_formats_load_whatever_the_file_is_called(tmp_path: Path):
 def test_the_frozen_part_and_the_top_together_are_the_whole_network_and_scratch_has_quick_statistics():
     import keras
 
-    from training.inference import FixedNetwork
-    from training.network import assemble, build_backbone, head, seen_by, top_of
+    from training.export import embeddings, export_float
+    from training.inference import Runner
+    from training.network import assemble, build_backbone, head, top_of, trunk_of
 
     network = build_backbone(find_backbone("none", decision_s=1), 64, alpha=0.35, bn_momentum=0.9)
     norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert {layer.momentum for layer in norms} == {0.9}
     images = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3)).astype(np.float32)
     model, embedder = assemble(network, head(1280, 4, dropout=0.5, seed=1))
-    seen = FixedNetwork(seen_by(network, "block_12_add"))
-    activations, features = np.empty((3, 4, 4, 32), np.float32), np.empty((3, 1280), np.float32)
-    seen.run(images, features, activations)
-    np.testing.assert_allclose(features, embedder(images), rtol=1e-3, atol=1e-5)
+    activations = Runner(export_float(trunk_of(network, "block_12_add"))).run_all(images)
+    assert activations.shape == (3, 4, 4, 32)
+    rest = Runner(export_float(top_of(network, "block_12_add")))
+    np.testing.assert_allclose(rest.run(activations[1]), embedder(images)[1], rtol=1e-3, atol=1e-5)
+    found = embeddings(embedder, {"three": images, "none": images[:0]})
+    np.testing.assert_allclose(found["three"], embedder(images), rtol=1e-3, atol=1e-5)
+    assert found["none"].shape == (0, 1280)
     np.testing.assert_allclose(top_of(network, "block_12_add")(activations), embedder(images), rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(np.sum(model(images), axis=1), 1, atol=1e-5)

@@ -17,7 +17,7 @@ from collector.erasure import withdraw
 from collector.models import Challenge, Photo
 from collector.storage import MissingObject, store
 from tests.nights import accepted, claimed, collected
-from training import challenge, nightly, process, release, runs
+from training import challenge, network, nightly, plan, process, release, runs, weights
 from training.images import INPUT_SPEC
 from training.models import PhotoValue, Release, Run
 from training.recipe import from_scratch
@@ -51,7 +51,7 @@ def test_a_night_with_too_few_photos_keeps_the_incumbent_and_counts_them(recogni
 
 def finished_with_input_of(run: Run, state: Run.State) -> Run:
     """An earlier night with the same input."""
-    nightly._plan(run)
+    plan.make(run)
     runs.finish(run, state, "An earlier night.")
     return run
 
@@ -70,8 +70,8 @@ def test_a_night_without_new_photos_trains_nothing(recognizer, volunteer):
 def repeats(recognizer) -> bool:
     """Would a night that begins now be a repetition?"""
     run = claimed(recognizer, f"slot {Run.objects.count()}")
-    nightly._plan(run)
-    answer = nightly._is_repetition(run)
+    plan.make(run)
+    answer = plan.is_repetition(run)
     runs.finish(run, Run.State.FAILED, "Only asked.")
     return answer
 
@@ -99,37 +99,39 @@ def test_a_failed_night_is_tried_again_with_the_same_photos(recognizer, voluntee
 def test_a_photo_withdrawn_after_the_snapshot_is_left_out_of_the_night(recognizer, volunteer):
     photos = collected(recognizer, volunteer)
     run = claimed(recognizer)
-    plan = nightly._plan(run)
+    tonight = plan.make(run)
     gone = photos[0]
     Photo.objects.filter(pk=gone.pk).update(state=Photo.State.WITHDRAWN)
     store().delete(f"views/{gone.view_sha256}")
     frozen = run.snapshot
-    plan, loaded = nightly._photos(run, plan, silent)
+    tonight, loaded = nightly._photos(run, tonight, silent)
     assert str(gone.pk) not in loaded.train.ids
     assert len(loaded.train) == 17
     assert run.snapshot != frozen
-    assert loaded.train.images.shape == (17, plan.recipe.image_size, plan.recipe.image_size, 3)
+    size = tonight.recipes[0].image_size
+    assert loaded.train.pixels.shape == (17, size, size, 3)
+    assert loaded.made == 17 + 12
 
 
 def test_photos_withdrawn_one_after_the_other_are_all_left_out_and_a_lost_one_is_an_error(recognizer, volunteer, monkeypatch):
     photos = collected(recognizer, volunteer)
     run = claimed(recognizer)
-    plan = nightly._plan(run)
+    tonight = plan.make(run)
     really, left = nightly._load, photos[:2]
 
-    def withdrawn_before_each_try(plan, progress):
+    def withdrawn_before_each_try(run, tonight, progress):
         if left:
             gone = left.pop()
             withdraw(photo_id=gone.pk, volunteer=volunteer)
             store().delete(f"views/{gone.view_sha256}")  # what follows the commit
-        return really(plan, progress)
+        return really(run, tonight, progress)
 
     monkeypatch.setattr(nightly, "_load", withdrawn_before_each_try)
-    _, loaded = nightly._photos(run, plan, silent)
+    _, loaded = nightly._photos(run, tonight, silent)
     assert len(loaded.train) == 16 and not {str(photo.pk) for photo in photos[:2]} & set(loaded.train.ids)
     store().delete(f"views/{photos[5].view_sha256}")
     with pytest.raises(MissingObject):
-        nightly._photos(run, nightly._plan(run), silent)
+        nightly._photos(run, plan.make(run), silent)
 
 
 # ---- tomorrow's challenge ----------------------------------------------------------------------------------------
@@ -179,6 +181,7 @@ def test_the_command_names_the_recognizers_there_are(recognizer):
 
 # ---- whole nights, with networks that were trained before --------------------------------------------------------
 DATA = Path(__file__).parent / "data"
+SMALL = dataclasses.replace(from_scratch(), image_size=32, view_size=32, source_size=32)
 
 
 @pytest.fixture
@@ -188,17 +191,23 @@ def candidate(monkeypatch):
     tests/data holds what `training.export` made of mean colour → dense → softmax: "good" was fitted to `coin`s of 32 pixels,
     "collapsed" gives one answer to everything.
     """
-    monkeypatch.setattr(nightly, "pick", lambda pretrained: dataclasses.replace(from_scratch(), image_size=32))
+    monkeypatch.setattr(plan, "ways", lambda pretrained, *, long, again: [SMALL])
 
     def choose(name: str) -> None:
-        trained = SimpleNamespace(
-            model=name, history={"loss": [1.0]}, seconds={}, embed=lambda images: images.mean(axis=(1, 2), dtype=np.float32)
-        )
+        def finetune(recipe, start, *, train, validation, labels, progress):
+            fit = weights.Fit(start.backbone.digest, start.backbone.digest, 0.35, 32, labels)
+            judged = dict.fromkeys(validation.ids, True)
+            trained = weights.Weights(fit, [np.zeros(1, np.float32)], [np.zeros(1, np.float32)], judged)
+            return SimpleNamespace(weights=trained, history={"loss": [1.0]}, seconds={"all": 1.0})
+
         files = {kind: (DATA / f"{name}-{kind}.tflite").read_bytes() for kind in ("float32", "int8")}
-        finetune = SimpleNamespace(finetune=lambda recipe, backbone, **photos: trained)
-        export = SimpleNamespace(export=lambda model, *, calibration: files)
-        monkeypatch.setitem(sys.modules, "training.finetune", finetune)
+        embed = lambda _, parts: {kind: part.mean(axis=(1, 2), dtype=np.float32) for kind, part in parts.items()}  # noqa: E731
+        export = SimpleNamespace(export=lambda model, *, calibration: files, embeddings=embed)
+        start = lambda backbone, weights: SimpleNamespace(backbone=backbone, weights=weights)  # noqa: E731
+        monkeypatch.setitem(sys.modules, "training.finetune", SimpleNamespace(finetune=finetune, Start=start))
         monkeypatch.setitem(sys.modules, "training.export", export)
+        monkeypatch.setattr(network, "restored", lambda weights, size=0: (weights, weights))
+        monkeypatch.setattr(network, "assemble", lambda *parts: parts)
 
     return choose
 
@@ -219,7 +228,7 @@ def test_a_good_candidate_is_released_with_all_that_a_night_leaves(recognizer, v
     metrics = run.metrics
     assert (metrics["held_out"], metrics["incumbent"], metrics["weights"]) == (36, None, "none")
     assert (metrics["float_bytes"], metrics["int8_bytes"]) == (2132, 2856)
-    assert set(metrics["seconds"]) == {"snapshot", "photos", "training", "exporting", "evaluating", "gate", "values"}
+    assert set(metrics["seconds"]) == {"snapshot", "photos", "training", "refit", "exporting", "evaluating", "gate", "values"}
     made = Release.objects.get()
     assert made.run == run
     for artifact in made.artifacts.all():
@@ -309,9 +318,9 @@ def test_a_rollback_during_the_night_is_not_undone_by_it(recognizer, volunteer, 
 TINY = """
 import sys, dataclasses, django
 django.setup()
-from training import nightly, process, recipe
-small = dataclasses.replace(recipe.from_scratch(), image_size=32, top_epochs=int(sys.argv[3]))
-nightly.pick = lambda pretrained: small
+from training import nightly, plan, process, recipe
+small = dataclasses.replace(recipe.from_scratch(), image_size=32, view_size=32, source_size=32, top_epochs=int(sys.argv[3]))
+plan.ways = lambda pretrained, *, long, again: [small]
 work = lambda run: nightly.night(run, progress=process.write_progress)
 sys.exit(process.execute(int(sys.argv[1]), int(sys.argv[2]), work))
 """

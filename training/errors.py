@@ -11,6 +11,14 @@ class ForeignWeights(Problem):
     status, code, title = 500, "foreign-weights", "The file does not hold the weights of a MobileNetV2 backbone."
 
 
+class CorruptWeights(Problem):
+    status, code, title = 500, "corrupt-weights", "Stored weights are not what their digest names."
+
+
+class CorruptView(Problem):
+    status, code, title = 500, "corrupt-view", "A cached view is not what its digest names."
+
+
 class TrainingDiverged(Problem):
     status, code, title = 500, "training-diverged", "The training loss stopped being a number."
 

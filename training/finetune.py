@@ -1,10 +1,11 @@
-"""FINE-TUNE: a head on frozen features, then the top blocks, from cached activations; or everything from scratch."""
+"""FINE-TUNE: a head on frozen features, then everything behind the boundary from cached views; or every layer, from pixels."""
 
-import math
-import tempfile
+import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,180 +14,211 @@ import numpy as np
 import tensorflow as tf
 
 from training.augment import random_views
-from training.images import Examples, Progress
-from training.inference import FixedNetwork
-from training.network import Backbone, assemble, build_backbone, head, scaling, seen_by, top_of
-from training.optimise import Batch, Phase
+from training.backbone import Backbone
+from training.images import Progress
+from training.network import assemble, build_backbone, head, restored, scaling, top_of
+from training.optimise import Batch, phase
 from training.recipe import Recipe
+from training.seen import Seen
+from training.weights import Fit, Weights
 
 CHUNK = 64  # photos that are floats at one time: 37 MB at 224 pixels, and forward passes run at full speed from 32 on
+AHEAD = 3  # batches of random views that are made while the network learns from another
+MIXED = 0.7  # of the batches, where a recipe mixes: the network must see plain photos as well
+
+
+@dataclass(frozen=True)
+class Start:
+    """What training begins with: the backbone's file, or `weights` of an earlier night that fit tonight's labels."""
+
+    backbone: Backbone
+    weights: Weights | None
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trained network. `history` per phase: losses and validation accuracy; `seconds` per phase, wall clock."""
+    """Trained weights. `history` per phase: losses and validation accuracy; `seconds` of CPU per phase of this process."""
 
-    model: keras.Model  # pixels 0…255 float32 [n, s, s, 3] → softmax [n, classes]; always inference semantics
+    weights: Weights
     history: dict[str, Any]
     seconds: dict[str, float]
-    embed: Callable[[np.ndarray], np.ndarray]  # images uint8 [n, s, s, 3] → pooled features float32 [n, d]
 
 
 def finetune(
-    recipe: Recipe,
-    backbone: Backbone,
-    *,
-    train: Examples,
-    validation: Examples,
-    labels: list[str],
-    progress: Progress,
+    recipe: Recipe, start: Start, *, train: Seen, validation: Seen, labels: list[str], progress: Progress
 ) -> Candidate:
-    """Train by `recipe` from `backbone`; deterministic for one seed, machine and thread count.
+    """Train by `recipe` from `start`; deterministic for one seed, machine and thread count.
 
-    Memory: the cache of activations (see Recipe.cache_bytes), plus CHUNK photos as floats. Raises TrainingDiverged when a
-    loss is no number.
+    Raises TrainingDiverged when a loss is no number.
     """
     keras.utils.set_random_seed(recipe.seed)
-    alpha = backbone.alpha if backbone.pretrained else recipe.alpha
-    network = build_backbone(backbone, recipe.image_size, alpha=alpha, bn_momentum=recipe.bn_momentum)
+    network, classifier = _begin(recipe, start, labels)
+    train_by = _all_layers if recipe.learns == "all" else _behind_the_boundary
+    with tf.device(recipe.device or None):
+        history, seconds = train_by(recipe, network, classifier, train, progress)
+    trained = Weights(_fit(recipe, start, network, labels), network.get_weights(), classifier.get_weights(), {})
+    right = _answers(trained, validation.pixels) == validation.truth
+    history["accuracy"] = round(float(right.mean()), 4) if len(right) else None
+    judged = dict(zip(validation.ids, right.tolist(), strict=True))
+    return Candidate(replace(trained, judged=judged), history, seconds)
+
+
+def _answers(trained: Weights, pixels: np.ndarray) -> np.ndarray:
+    """Label indices int64 [n] for photos as phones feed them: at another size than the network has learned from."""
+    network, classifier = restored(trained)
+    model, _ = assemble(network, classifier)
+    answers = [model.predict_on_batch(pixels[at : at + CHUNK].astype(np.float32)) for at in range(0, len(pixels), CHUNK)]
+    return np.concatenate(answers).argmax(axis=1) if answers else np.empty(0, np.int64)
+
+
+def network_of(start: Start, recipe: Recipe, size: int) -> keras.Model:
+    """The network that training would begin with, for pictures of `size` pixels."""
+    if start.weights is not None:
+        return restored(start.weights, size)[0]
+    alpha = start.backbone.alpha if start.backbone.pretrained else recipe.alpha
+    return build_backbone(start.backbone, size, alpha=alpha, bn_momentum=recipe.bn_momentum)
+
+
+def _begin(recipe: Recipe, start: Start, labels: list[str]) -> tuple[keras.Model, keras.Sequential]:
+    network = network_of(start, recipe, recipe.view_size)
     classifier = head(network.output_shape[-1], len(labels), dropout=recipe.dropout, seed=recipe.seed)
-    phases = _head_then_top if backbone.pretrained else _from_scratch
-    history, seconds = phases(recipe, network, classifier, train, validation, progress)
-    model, embedder = assemble(network, classifier)
-    return Candidate(model, history, seconds, embed=partial(_embedded, embedder))
+    if start.weights is not None and start.weights.fit.labels == labels:
+        classifier.set_weights(start.weights.head)
+    return network, classifier
 
 
-def _embedded(embedder: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Pooled features float32 [n, d] of uint8 [n, s, s, 3]."""
-    features = np.empty((len(images), embedder.output_shape[-1]), np.float32)
-    FixedNetwork(embedder).run(images, features)
-    return features
+def _fit(recipe: Recipe, start: Start, network: keras.Model, labels: list[str]) -> Fit:
+    """`trunk` stays what it was unless every layer learned: then it is named by these very weights."""
+    base = start.backbone.digest
+    trunk = start.weights.fit.trunk if start.weights else base
+    if recipe.learns == "all":
+        trunk = _digest(network.get_weights())
+    alpha = start.weights.fit.alpha if start.weights else start.backbone.alpha if start.backbone.pretrained else recipe.alpha
+    return Fit(base, trunk, alpha, recipe.image_size, labels)
 
 
-# ---- with a pretrained backbone ----------------------------------------------------------------------------------
-def _head_then_top(
-    recipe: Recipe,
-    network: keras.Model,
-    classifier: keras.Model,
-    train: Examples,
-    validation: Examples,
-    progress: Progress,
+def _digest(arrays: list[np.ndarray]) -> str:
+    import hashlib
+
+    whole = hashlib.sha256()
+    for array in arrays:
+        whole.update(np.ascontiguousarray(array).tobytes())
+    return whole.hexdigest()
+
+
+# ---- from cached views -------------------------------------------------------------------------------------------
+def _behind_the_boundary(
+    recipe: Recipe, network: keras.Model, classifier: keras.Model, train: Seen, progress: Progress
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    started = time.monotonic()
-    top = top_of(network, recipe.boundary)
-    cache, features = _seen(recipe, recipe.views, network, train, progress)
-    held, held_features = _seen(recipe, 1, network, validation, progress)
-    cached = time.monotonic()
-    features = features.reshape(-1, features.shape[-1])
-    truth = np.tile(train.truth, recipe.views)
+    began = time.process_time()
     rng = np.random.default_rng(recipe.seed)
+    answers = np.eye(classifier.output_shape[-1], dtype=np.float32)[train.truth]
+    history: dict[str, Any] = {}
+    if recipe.head_epochs:
+        features = train.features.astype(np.float32)
 
-    def head_batches(epoch: int) -> Iterator[Batch]:
-        # An epoch has as many steps as in the other phase, drawn from the photos of all views.
-        for rows in _shuffled(len(truth), recipe.batch, rng, most=len(train)):
-            yield features[rows], truth[rows]
+        def head_batches(epoch: int) -> Iterator[Batch]:
+            for rows in _shuffled(len(train), recipe.batch, rng):
+                yield features[rows], answers[rows]
 
-    def top_batches(epoch: int) -> Iterator[Batch]:
-        view = cache[epoch % recipe.views]
-        for rows in _shuffled(len(train), recipe.batch, rng):
-            yield view[rows], train.truth[rows]
+        first = phase("training the head", recipe, epochs=recipe.head_epochs, rate=recipe.head_rate, photos=len(train))
+        forward = partial(classifier, training=True)
+        history["head_loss"] = first.run(forward, classifier.trainable_variables, head_batches, progress)
+    head_done = time.process_time()
+    if not recipe.top_epochs:
+        return history, {"head": head_done - began}
+    top = top_of(network, recipe.boundary)
 
-    first = _phase("training the head", recipe, recipe.head_epochs, recipe.head_rate, len(train))
-    history: dict[str, Any] = {
-        "head_loss": first.run(partial(classifier, training=True), classifier.trainable_variables, head_batches, progress)
-    }
-    history["head_accuracy"] = _accuracy(classifier, (held_features[0], validation.truth))
-    head_done = time.monotonic()
-
-    def forward(activations: tf.Tensor) -> tf.Tensor:
+    def forward_top(activations: tf.Tensor) -> tf.Tensor:
         # Frozen batch statistics: a few hundred photos are too few to replace ImageNet's. Said here and not when the models are
         # put together, because Keras hands the outermost call's `training` down to every layer.
         return classifier(top(activations, training=False), training=True)
 
-    second = _phase("training the top blocks", recipe, recipe.top_epochs, recipe.top_rate, len(train))
+    def top_batches(epoch: int) -> Iterator[Batch]:
+        for rows in _shuffled(len(train), recipe.batch, rng):
+            views = rng.integers(0, train.activations.shape[1], len(rows))
+            yield _mixed(train.activations[rows, views].astype(np.float32), answers[rows], recipe, rng)
+
+    second = phase(
+        "training the top blocks",
+        recipe,
+        epochs=recipe.top_epochs,
+        rate=recipe.top_rate,
+        photos=len(train),
+        average=recipe.average,
+    )
     learning = top.trainable_variables + classifier.trainable_variables
-    history["top_loss"] = second.run(forward, learning, top_batches, progress)
-    history["top_accuracy"] = _accuracy(classifier, (_in_chunks(top, held[0]), validation.truth))
-    done = time.monotonic()
-    return history, {"views": cached - started, "head": head_done - cached, "top": done - head_done}
+    history["top_loss"] = second.run(forward_top, learning, top_batches, progress)
+    return history, {"head": head_done - began, "top": time.process_time() - head_done}
 
 
-def _seen(
-    recipe: Recipe, views: int, network: keras.Model, examples: Examples, progress: Progress
-) -> tuple[np.ndarray, np.ndarray]:
-    """(activations float16 [views, n, h, w, c], features float16 [views, n, d]): view 0 is the photo itself, the others random.
-
-    float16 halves the cache; these values stay within ±100, where it is good to three digits.
-    """
-    seen, count = seen_by(network, recipe.boundary), len(examples)
-    edge, pooled = seen.output_shape
-    activations = _room((views, count, *edge[1:]), recipe.cache_bytes)
-    features = _room((views, count, *pooled[1:]), recipe.cache_bytes)
-    fixed, rng = FixedNetwork(seen), np.random.default_rng(recipe.seed)
-    for view in range(views):
-        for start in range(0, count, CHUNK):
-            rows = slice(start, start + CHUNK)
-            images = examples.images[rows]
-            pixels = random_views(images, recipe.augmentation, rng) if view else images
-            fixed.run(pixels, activations[view, rows], features[view, rows])
-            progress("looking at photos", view * count + start + len(images), views * count)
-    return activations, features
+def _mixed(x: np.ndarray, wanted: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> Batch:
+    """Mixup (Zhang et al., ICLR 2018), of activations as well (Verma et al., ICML 2019): convex combinations of two photos."""
+    if not recipe.mix or rng.random() >= MIXED:
+        return x, wanted
+    share = rng.beta(recipe.mix, recipe.mix, len(x)).astype(np.float32)
+    share = np.maximum(share, 1 - share)
+    other = rng.permutation(len(x))
+    wide = share.reshape(-1, *[1] * (x.ndim - 1))
+    return x * wide + x[other] * (1 - wide), wanted * share[:, None] + wanted[other] * (1 - share[:, None])
 
 
-def _room(shape: tuple[int, ...], most_in_memory: int) -> np.ndarray:
-    """An uninitialised float16 array; a large one lies in an unnamed temporary file that vanishes with the process."""
-    if math.prod(shape) * 2 <= most_in_memory:
-        return np.empty(shape, np.float16)
-    with tempfile.TemporaryFile() as file:  # the mapping outlives the closed file
-        return np.memmap(file, np.float16, "w+", shape=shape)
-
-
-# ---- without any weights -----------------------------------------------------------------------------------------
-def _from_scratch(
-    recipe: Recipe,
-    network: keras.Model,
-    classifier: keras.Model,
-    train: Examples,
-    validation: Examples,
-    progress: Progress,
+# ---- from pixels -------------------------------------------------------------------------------------------------
+def _all_layers(
+    recipe: Recipe, network: keras.Model, classifier: keras.Model, train: Seen, progress: Progress
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    started = time.monotonic()
+    began = time.process_time()
     pixels = keras.Input(network.input_shape[1:])
     features = keras.layers.GlobalAveragePooling2D()(network(scaling()(pixels)))
-    model = keras.Model(pixels, classifier(features))
+    body = keras.Model(pixels, features)
+    answers = np.eye(classifier.output_shape[-1], dtype=np.float32)[train.truth]
     rng = np.random.default_rng(recipe.seed)
 
     def batches(epoch: int) -> Iterator[Batch]:
-        for rows in _shuffled(len(train), recipe.batch, rng):
-            yield random_views(train.images[rows], recipe.augmentation, rng), train.truth[rows]
+        order = _shuffled(len(train), recipe.batch, rng)
+        for rows, views in _ahead(order, lambda rows, seed: _views_of(train.sources, rows, recipe, seed), rng):
+            yield _mixed(views.astype(np.float32), answers[rows], recipe, rng)
 
-    phase = _phase("training from scratch", recipe, recipe.top_epochs, recipe.top_rate, len(train))
-    losses = phase.run(partial(model, training=True), model.trainable_variables, batches, progress)
-    history = {"loss": losses, "accuracy": _accuracy(model, (validation.images, validation.truth))}
-    return history, {"scratch": time.monotonic() - started}
+    def forward(batch: tf.Tensor) -> tf.Tensor:
+        return classifier(body(batch, training=recipe.statistics), training=True)
+
+    every = phase(
+        "training every layer",
+        recipe,
+        epochs=recipe.top_epochs,
+        rate=recipe.top_rate,
+        photos=len(train),
+        average=recipe.average,
+    )
+    learning = network.trainable_variables + classifier.trainable_variables
+    history = {"loss": every.run(forward, learning, batches, progress)}
+    return history, {"all": time.process_time() - began}
+
+
+def _views_of(sources: np.ndarray, rows: np.ndarray, recipe: Recipe, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    size, ranges = recipe.view_size, recipe.augmentation
+    return np.concatenate([random_views(sources[row], 1, size, ranges, rng) for row in rows])
+
+
+def _ahead(
+    order: Iterator[np.ndarray], make: Callable[[np.ndarray, int], np.ndarray], rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each of `order` with what `make` makes of it, AHEAD of them at a time: Pillow holds no interpreter lock."""
+    with ThreadPoolExecutor(min(AHEAD, os.cpu_count() or 1)) as pool:
+        waiting: list[tuple[np.ndarray, Future[np.ndarray]]] = []
+        for rows in order:
+            waiting.append((rows, pool.submit(make, rows, int(rng.integers(2**63)))))
+            if len(waiting) > AHEAD:
+                ready, views = waiting.pop(0)
+                yield ready, views.result()
+        for ready, views in waiting:
+            yield ready, views.result()
 
 
 # ---- both --------------------------------------------------------------------------------------------------------
-def _phase(name: str, recipe: Recipe, epochs: int, rate: float, photos: int) -> Phase:
-    return Phase(name, epochs, math.ceil(photos / recipe.batch), rate, recipe.weight_decay, recipe.label_smoothing)
-
-
-def _accuracy(model: keras.Model, held: Batch) -> float | None:
-    """Share of `held` that `model` (→ logits) gets right; None of nothing."""
-    rows, truth = held
-    return float((_in_chunks(model, rows).argmax(axis=1) == truth).mean()) if len(truth) else None
-
-
-def _shuffled(count: int, batch: int, rng: np.random.Generator, most: int | None = None) -> Iterator[np.ndarray]:
+def _shuffled(count: int, batch: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Row numbers in random order, `batch` at a time; the last batch is filled up, for batch statistics need company."""
-    order = rng.permutation(count)[: most or count]
-    order = np.resize(order, math.ceil(len(order) / batch) * batch)
+    order = rng.permutation(count)
+    order = np.array(list(itertools.islice(itertools.cycle(order), -(-count // batch) * batch)))
     yield from order.reshape(-1, batch)
-
-
-def _in_chunks(model: keras.Model, rows: np.ndarray) -> np.ndarray:
-    """model(rows) as float32, CHUNK rows at a time."""
-    result = np.empty((len(rows), *model.output_shape[1:]), np.float32)
-    for start in range(0, len(rows), CHUNK):
-        result[start : start + CHUNK] = model.predict_on_batch(rows[start : start + CHUNK].astype(np.float32))
-    return result

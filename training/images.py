@@ -51,11 +51,24 @@ def prepare(data: bytes, size: int) -> np.ndarray:
 
     Raises UnreadablePhoto for bytes that are no whole image.
     """
+    return _square(_decoded(data), size)
+
+
+def prepare_both(data: bytes, size: int, source: int) -> tuple[np.ndarray, np.ndarray]:
+    """`prepare` for two sizes, decoded once."""
+    image = _decoded(data)
+    return _square(image, size), _square(image, source)
+
+
+def _decoded(data: bytes) -> Image.Image:
     try:
         with Image.open(io.BytesIO(data)) as opened:
-            image = ImageOps.exif_transpose(opened).convert("RGB")
+            return ImageOps.exif_transpose(opened).convert("RGB")
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnreadablePhoto(f"The photo cannot be decoded ({error}). Withdraw it or send it again.") from error
+
+
+def _square(image: Image.Image, size: int) -> np.ndarray:
     scale = size / min(image.size)
     width, height = max(size, round(image.width * scale)), max(size, round(image.height * scale))
     image = image.resize((width, height), Image.Resampling.BILINEAR)  # Pillow's bilinear widens its kernel: antialiased

@@ -45,10 +45,17 @@ class Run(models.Model):
     fence = models.PositiveIntegerField(default=0, editable=False)  # raised by each claim; every write names it
     lease_until = models.DateTimeField(null=True, blank=True)
     snapshot = models.ForeignKey(Snapshot, models.PROTECT, null=True, blank=True, related_name="runs")
+    long = models.BooleanField(default=False, help_text="the weekly night that trains every layer")
     recipe = models.JSONField(default=dict)
     input_digest = models.CharField(
         max_length=64, blank=True, help_text="snapshot + recipe + backbone: same input, no new night"
     )
+    started_from = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="followers", help_text="whose weights it began with"
+    )
+    weights_sha256 = models.CharField(
+        max_length=64, blank=True, db_index=True, help_text="what the next night may begin with"
+    )  # the index: does this object still belong to a run?
     metrics = models.JSONField(default=dict)
     verdict = models.JSONField(default=dict, help_text="the gate's table")
     message = models.CharField(max_length=500, blank=True, help_text="one sentence: what happened")
@@ -66,6 +73,65 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.recognizer.slug} {self.slot}: {self.state}"
+
+
+class Checkpoint(models.Model):
+    """What a stage of an unfinished run came to, so that the next attempt goes on behind it; gone when the run has ended."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="checkpoints")
+    stage = models.CharField(max_length=60)
+    input_digest = models.CharField(
+        max_length=64, help_text="the run's, when the stage was done: it holds for the same input only"
+    )
+    sha256 = models.CharField(max_length=64, db_index=True)  # does this object still belong to a run?
+    made_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "stage"], name="one_checkpoint_a_stage")]
+
+    def __str__(self) -> str:
+        return f"{self.run}: {self.stage}"
+
+
+class Trunk(models.Model):
+    """The frozen part of a network that a recognizer's photos are looked at by: two LiteRT files in the store, under `trunks/`.
+
+    The newest one of a recognizer counts; `cut` names the views that it makes (CachedView.cut).
+    """
+
+    recognizer = models.ForeignKey(Recognizer, models.CASCADE, related_name="trunks")
+    cut = models.CharField(max_length=64)
+    front = models.CharField(max_length=64, db_index=True, help_text="a view's pixels → activations")
+    embedder = models.CharField(max_length=64, db_index=True, help_text="a photo's pixels → pooled features, untrained")
+    spec = models.JSONField(help_text="sizes, number of views, augmentation: all that looking at a photo needs")
+    made_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["recognizer", "cut"], name="one_trunk_a_cut")]
+
+    def __str__(self) -> str:
+        return f"{self.recognizer.slug} {self.cut[:12]}"
+
+
+class ViewLimits(models.Model):
+    """Which random changes a recognizer's photos must not be put through in training: no mirror where there is text."""
+
+    recognizer = models.OneToOneField(Recognizer, models.CASCADE, related_name="view_limits")
+    crops = models.BooleanField("no crops", default=False, help_text="the label depends on the whole picture")
+    turns = models.BooleanField("no turns", default=False, help_text="up and down tell labels apart")
+    mirror = models.BooleanField("no mirror", default=False, help_text="letters or numerals tell labels apart")
+    exposure = models.BooleanField("no exposure", default=False, help_text="brightness or colour tells labels apart")
+    blur = models.BooleanField("no blur", default=False, help_text="fine print tells labels apart")
+
+    class Meta:
+        verbose_name = verbose_name_plural = "limits of random views"
+
+    def __str__(self) -> str:
+        return f"{self.recognizer}: {', '.join(name for name, off in self.off().items() if off) or 'none'}"
+
+    def off(self) -> dict[str, bool]:
+        """{"crops", "turns", "mirror", "exposure", "blur"}: what is switched off."""
+        return {name: getattr(self, name) for name in ("crops", "turns", "mirror", "exposure", "blur")}
 
 
 class Artifact(models.Model):

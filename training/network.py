@@ -17,7 +17,20 @@ from training.errors import ForeignWeights
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Backbone", "assemble", "build_backbone", "find_backbone", "head", "scaling", "seen_by", "top_of"]
+    from training.weights import Weights
+
+__all__ = [
+    "Backbone",
+    "assemble",
+    "build_backbone",
+    "features_of",
+    "find_backbone",
+    "head",
+    "restored",
+    "scaling",
+    "top_of",
+    "trunk_of",
+]
 
 
 def build_backbone(backbone: Backbone, size: int, *, alpha: float, bn_momentum: float) -> keras.Model:
@@ -53,14 +66,22 @@ def _named_for_keras(weights: Path) -> Iterator[str]:
         yield str(link)
 
 
-def seen_by(network: keras.Model, boundary: str) -> keras.Model:
-    """Pixels 0…255 [n, s, s, 3] → [activations of layer `boundary` [n, h, w, c], pooled features [n, d]]."""
+def trunk_of(network: keras.Model, boundary: str) -> keras.Model:
+    """The part up to layer `boundary`, with the scaling in front: pixels 0…255 [n, s, s, 3] → activations [n, h, w, c]."""
     import keras
 
     pixels = keras.Input(network.input_shape[1:], name="pixels")
-    cut = keras.Model(network.inputs, [network.get_layer(boundary).output, network.output])
-    activations, last = cut(scaling()(pixels))
-    return keras.Model(pixels, [activations, keras.layers.GlobalAveragePooling2D()(last)], name="seen")
+    front = keras.Model(network.inputs, network.get_layer(boundary).output)
+    return keras.Model(pixels, front(scaling()(pixels)), name="trunk")
+
+
+def features_of(network: keras.Model) -> keras.Model:
+    """Pixels 0…255 float32 [n, s, s, 3] → pooled features [n, d], for inference."""
+    import keras
+
+    pixels = keras.Input(network.input_shape[1:], name="pixels")
+    features = keras.layers.GlobalAveragePooling2D(name="features")(network(scaling()(pixels)))
+    return keras.Model(pixels, features, name="embedder")
 
 
 def top_of(network: keras.Model, boundary: str) -> keras.Model:
@@ -98,6 +119,20 @@ def scaling() -> keras.layers.Rescaling:
     return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scaling")
 
 
+def restored(weights: Weights, size: int = 0) -> tuple[keras.Model, keras.Sequential]:
+    """(network, head) that hold these weights, for pictures of `size` pixels; 0: of the size that phones feed."""
+    import keras
+
+    size = size or weights.fit.image_size
+    network = keras.applications.MobileNetV2(
+        input_shape=(size, size, 3), alpha=weights.fit.alpha, include_top=False, weights=None, name="backbone"
+    )
+    network.set_weights(weights.network)
+    classifier = head(network.output_shape[-1], len(weights.fit.labels), dropout=0.0, seed=0)
+    classifier.set_weights(weights.head)
+    return network, classifier
+
+
 def assemble(network: keras.Model, classifier: keras.Model) -> tuple[keras.Model, keras.Model]:
     """(model, embedder), both from pixels 0…255 float32 [n, s, s, 3]: softmax [n, classes] and pooled features [n, d].
 
@@ -105,7 +140,6 @@ def assemble(network: keras.Model, classifier: keras.Model) -> tuple[keras.Model
     """
     import keras
 
-    pixels = keras.Input(network.input_shape[1:], name="pixels")
-    features = keras.layers.GlobalAveragePooling2D(name="features")(network(scaling()(pixels)))
-    probabilities = keras.layers.Softmax(name="probabilities")(classifier(features))
-    return keras.Model(pixels, probabilities, name="photorally"), keras.Model(pixels, features, name="embedder")
+    embedder = features_of(network)
+    probabilities = keras.layers.Softmax(name="probabilities")(classifier(embedder.output))
+    return keras.Model(embedder.input, probabilities, name="photorally"), embedder

@@ -1,11 +1,9 @@
 """SNAPSHOT → FINE-TUNE → EVALUATE → EXPORT → GATE → RELEASE: one night, as the list of its steps.
 
 Runs in a process of its own (`training.process`); whatever loads TensorFlow is imported where it is needed, so that a night
-with nothing new ends within a second.
+with nothing new ends within a second. What a step comes to is kept (`training.checkpoints`): a killed night goes on behind it.
 """
 
-import hashlib
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,38 +18,32 @@ from django.utils import timezone
 
 from collector.models import Photo
 from collector.storage import MissingObject, store
-from training import challenge, release, runs, snapshot
-from training.backbone import Backbone, find_backbone
+from training import challenge, checkpoints, looks, plan, release, runs, snapshot, weights
+from training.checkpoints import Result
+from training.choose import Tried, choose
 from training.errors import EmptySnapshot, NothingHeldOut, TooFewPhotos
 from training.evaluate import classify, inputs_outputs, latency_ms, report
 from training.gate import Verdict, judge
-from training.images import INPUT_SPEC, Examples, Progress, load_examples
+from training.images import INPUT_SPEC, Progress
 from training.models import Artifact, PhotoValue, Release, Run
-from training.recipe import Recipe, pick
+from training.plan import Plan
+from training.recipe import Recipe
+from training.seen import Seen, from_cache, from_pictures, joined
 from training.value import knn_shapley
 
 REFUSALS = (EmptySnapshot, TooFewPhotos, NothingHeldOut)  # nothing is broken, there is only nothing to learn yet
 CALIBRATION_PHOTOS = 200  # for int8 ranges; more did not change them measurably and each costs a float inference
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a night will do, before anything expensive is done."""
-
-    entries: list[snapshot.Entry]
-    classes: snapshot.Classes
-    recipe: Recipe
-    backbone: Backbone
-    incumbent: Release | None
+FORMATS = ("float32", "int8")
 
 
 @dataclass(frozen=True)
 class Photos:
-    """The photos of tonight's classes, ready for the network."""
+    """The photos of tonight's classes, ready for the network. `made`: how many had to be decoded and looked at."""
 
-    train: Examples
-    validation: Examples
-    test: Examples
+    train: Seen
+    validation: Seen
+    test: Seen
+    made: int
 
 
 class Clock:
@@ -74,93 +66,200 @@ def night(run: Run, *, progress: Progress) -> None:
     clock = Clock(run)
     try:
         with clock.stage("snapshot"):
-            plan = _plan(run)
-        if _is_repetition(run):
+            tonight = plan.make(run)
+        if plan.is_repetition(run):
             runs.finish(run, Run.State.KEPT, "No new photos since the last night, and the same recipe: nothing to learn.")
             return
         with clock.stage("photos"):
-            plan, photos = _photos(run, plan, progress)
+            tonight, photos = _photos(run, tonight, progress)
     except REFUSALS as refusal:
         runs.finish(run, Run.State.KEPT, f"{refusal.detail} The incumbent stays.")
         return
-
     with clock.stage("training"):
-        from training.finetune import finetune
-
-        labels = plan.classes.labels
-        candidate = finetune(
-            plan.recipe, plan.backbone, train=photos.train, validation=photos.validation, labels=labels, progress=progress
-        )
+        tried = _try_all(run, tonight, photos, clock, progress)
+        choice = _choose(tonight, photos.validation, tried)
+    runs.write(run, metrics=_known(tonight, photos, tried, choice.reasons, clock))
+    if choice.name is None:
+        with clock.stage("evaluating"):
+            _keep_incumbent(run, tonight, photos.test, choice.reasons)
+        return
+    chosen = tried[choice.name]
+    recipe = next(way for way in tonight.recipes if way.name == choice.name)
+    with clock.stage("refit"):
+        final = _refit(run, tonight, recipe, photos, progress) if recipe.refit else chosen
     with clock.stage("exporting"):
-        from training.export import export
-
-        files = export(candidate.model, calibration=_evenly(photos.train.images, CALIBRATION_PHOTOS))
+        files = _export(run, final, photos)
     with clock.stage("evaluating"):
-        measured, probabilities = _evaluate(plan, photos.test, files, progress)
+        measured, probabilities = _evaluate(run, tonight, photos.test, files.arrays, progress)
     with clock.stage("gate"):
-        verdict = _judge(plan, photos.test, files, probabilities)
+        verdict = _judge(tonight, photos.test, files.arrays["int8"].tobytes(), probabilities)
     with clock.stage("values"):
-        _keep_values(run, candidate.embed, photos)
-
-    facts = {
-        "weights": plan.backbone.source,
-        "note": plan.backbone.note,
-        "seconds": clock.seconds,
-        "history": candidate.history,
-    }
-    runs.write(run, metrics=measured | facts, verdict=verdict.as_json())
+        _keep_values(run, files.arrays, photos)
+    facts = {"cpu_seconds": round(time.process_time(), 1), "seconds": clock.seconds}
+    runs.write(run, metrics=run.metrics | measured | facts, verdict=verdict.as_json())
     if verdict.passed:
         runs.advance(run, "publishing")
-        release.publish(
-            run=run, artifacts=_exported(plan, files, measured), replaces=plan.incumbent, message=_news(plan, measured)
-        )
+        runs.write(run, weights_sha256=weights.keep(_weights_of(chosen)))
+        artifacts = _exported(tonight, recipe, files.arrays, measured)
+        release.publish(run=run, artifacts=artifacts, replaces=tonight.incumbent, message=_news(tonight, measured))
     else:
-        runs.finish(run, Run.State.KEPT, f"The gate refused the candidate. {verdict.reason()} {_news(plan, measured)}")
-    _propose_challenge(run, plan, measured)
+        runs.finish(run, Run.State.KEPT, f"The gate refused the candidate. {verdict.reason()} {_news(tonight, measured)}")
+    _propose_challenge(run, tonight, measured)
+    _tidy(run)
 
 
-# ---- what to learn from, and with what ---------------------------------------------------------------------------
-def _plan(run: Run) -> Plan:
-    taken = snapshot.take(recognizer=run.recognizer)
-    runs.write(run, snapshot=taken)
-    entries = snapshot.read(taken)
-    classes = snapshot.classes(entries, list(run.recognizer.labels.all()))
-    backbone = find_backbone(settings.BACKBONE_WEIGHTS, decision_s=settings.DOWNLOAD_DECISION_S)
-    recipe = pick(backbone.pretrained)
-    # The classes too: another MIN_PHOTOS_PER_LABEL is another model of the same photos.
-    facts = [taken.digest, recipe.digest(), backbone.digest, classes.labels]
-    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-    runs.write(run, recipe=recipe.as_json(), input_digest=digest)
-    row = release.pointer(run.recognizer)
-    return Plan(entries, classes, recipe, backbone, row.release if row else None)
-
-
-def _is_repetition(run: Run) -> bool:
-    ended = Run.objects.filter(recognizer=run.recognizer, state__in=(Run.State.RELEASED, Run.State.KEPT))
-    last = ended.exclude(input_digest="").order_by("-finished_at").first()
-    return last is not None and last.input_digest == run.input_digest
-
-
-def _photos(run: Run, plan: Plan, progress: Progress) -> tuple[Plan, Photos]:
+# ---- the photos --------------------------------------------------------------------------------------------------
+def _photos(run: Run, tonight: Plan, progress: Progress) -> tuple[Plan, Photos]:
     """The plan's photos; as often as one was withdrawn since they were frozen, a new plan without it."""
     while True:
         try:
-            return plan, _load(plan, progress)
+            return tonight, _load(run, tonight, progress)
         except MissingObject:
-            again = _plan(run)
-            if again.entries == plan.entries:
+            again = plan.make(run)
+            if again.entries == tonight.entries:
                 raise  # not withdrawn: the store has lost it
-            plan = again
+            tonight = again
 
 
-def _load(plan: Plan, progress: Progress) -> Photos:
-    index = {slug: position for position, slug in enumerate(plan.classes.labels)}
+def _load(run: Run, tonight: Plan, progress: Progress) -> Photos:
+    recipe = tonight.recipes[-1]
+    train, validation, test = (tonight.of(split) for split in ("train", "validation", "test"))
+    if not tonight.cached:
+        # Held out or not: for the refit, validation photos are looked at in as many ways as the others.
+        learned = from_pictures(train, recipe, held_out=False, progress=progress)
+        chosen_by = from_pictures(validation, recipe, held_out=not recipe.refit, progress=progress)
+        judged = from_pictures(test, recipe, held_out=True, progress=progress)
+        return Photos(learned, chosen_by, judged, made=len(train) + len(validation) + len(test))
+    trunk = _trunk(run, tonight, recipe)
+    learned, first = from_cache(trunk, train, recipe, held_out=False, progress=progress)
+    chosen_by, second = from_cache(trunk, validation, recipe, held_out=False, progress=progress)
+    judged, third = from_cache(trunk, test, recipe, held_out=True, progress=progress)
+    looks.forget_others(trunk)
+    return Photos(learned, chosen_by, judged, made=first + second + third)
 
-    def of(split: str) -> Examples:
-        rows = [(e.photo, e.view, index[e.label]) for e in plan.entries if e.split == split and e.label in index]
-        return load_examples(rows, read=store().get, size=plan.recipe.image_size, progress=progress)
 
-    return Photos(of(Photo.Split.TRAIN), of(Photo.Split.VALIDATION), of(Photo.Split.TEST))
+def _trunk(run: Run, tonight: Plan, recipe: Recipe) -> Any:
+    """The trunk that tonight's network has; made where this is the first night with it."""
+    cut = looks.cut_name(tonight.trunk, recipe)
+    known = looks.current(run.recognizer)
+    if known is not None and known.cut == cut:
+        return known
+    from training.export import export_float
+    from training.finetune import network_of
+    from training.network import features_of, trunk_of
+
+    start = _start(tonight)
+    front = export_float(trunk_of(network_of(start, recipe, recipe.view_size), recipe.boundary))
+    embedder = export_float(features_of(network_of(start, recipe, recipe.image_size)))
+    return looks.keep_trunk(recognizer=run.recognizer, cut=cut, recipe=recipe, front=front, embedder=embedder)
+
+
+# ---- learning ----------------------------------------------------------------------------------------------------
+def _try_all(run: Run, tonight: Plan, photos: Photos, clock: "Clock", progress: Progress) -> dict[str, Result]:
+    """Way → what it came to. Beyond RUN_BUDGET_S no further way is begun; the first one always is."""
+    tried: dict[str, Result] = {}
+    for recipe in tonight.recipes:
+        if not tried or sum(clock.seconds.values()) < settings.RUN_BUDGET_S:
+            tried[recipe.name] = _train(
+                run, f"training {recipe.name}", tonight, recipe, photos.train, photos.validation, progress
+            )
+    return tried
+
+
+def _train(run: Run, stage: str, tonight: Plan, recipe: Recipe, train: Seen, validation: Seen, progress: Progress) -> Result:
+    def work() -> Result:
+        from training.finetune import finetune
+
+        candidate = finetune(
+            recipe, _start(tonight), train=train, validation=validation, labels=tonight.classes.labels, progress=progress
+        )
+        facts = {"history": candidate.history, "seconds": candidate.seconds}
+        return Result(facts, {"weights": np.frombuffer(weights.as_bytes(candidate.weights), np.uint8)})
+
+    return checkpoints.stage(run, stage, work)
+
+
+def _start(tonight: Plan) -> Any:
+    from training.finetune import Start
+
+    return Start(tonight.backbone, tonight.weights)
+
+
+def _weights_of(result: Result) -> weights.Weights:
+    return weights.from_bytes(result.arrays["weights"].tobytes())
+
+
+def _choose(tonight: Plan, validation: Seen, tried: dict[str, Result]) -> Any:
+    """Which way goes on; against what the incumbent's weights got right of the same photos when they had not learned them."""
+    before = tonight.weights.judged if tonight.weights else {}
+    rows = [index for index, photo in enumerate(validation.ids) if photo in before]
+    compare = len(rows) >= len(validation.ids) / 2  # of fewer, the comparison would be about other photos
+    used = rows if compare else list(range(len(validation.ids)))
+    ways = []
+    for name, result in tried.items():
+        judged = _weights_of(result).judged
+        right = np.array([judged[validation.ids[row]] for row in used])
+        ways.append(Tried(name, right, sum(result.facts["seconds"].values())))
+    incumbent = np.array([before[validation.ids[row]] for row in used]) if compare and before else None
+    return choose(ways, incumbent, [validation.groups[row] for row in used])
+
+
+def _refit(run: Run, tonight: Plan, recipe: Recipe, photos: Photos, progress: Progress) -> Result:
+    """The chosen way once more, with the validation photos among those it learns from."""
+    everything = joined(photos.train, photos.validation)
+    return _train(run, f"refit {recipe.name}", tonight, recipe, everything, photos.validation, progress)
+
+
+def _known(tonight: Plan, photos: Photos, tried: dict[str, Result], reasons: list[str], clock: "Clock") -> dict[str, Any]:
+    """What the row says of a night before anything is exported."""
+    return {
+        "weights": tonight.backbone.source,
+        "note": tonight.backbone.note,
+        "photos": {"train": len(photos.train), "validation": len(photos.validation), "test": len(photos.test)},
+        "looked_at": photos.made,
+        "reasons": reasons,
+        "history": {name: result.facts["history"] for name, result in tried.items()},
+        "cpu_seconds": round(time.process_time(), 1),
+        "seconds": clock.seconds,
+    }
+
+
+def _keep_incumbent(run: Run, tonight: Plan, test: Seen, reasons: list[str]) -> None:
+    """End the night without an export; tomorrow's challenge follows from what phones have."""
+    artifact = _comparable(tonight, tonight.recipes[-1].image_size)
+    if artifact is not None:
+        scores = classify(store().get(f"{release.KIND}/{artifact.sha256}"), test.pixels)
+        measured = {"incumbent": report(scores, test.truth, tonight.classes.labels), "held_out": len(test)}
+        runs.write(run, metrics=run.metrics | measured)
+    runs.finish(run, Run.State.KEPT, " ".join(reasons))
+    if artifact is not None:
+        _propose_challenge(run, tonight, {"int8": measured["incumbent"], "incumbent": measured["incumbent"]})
+    _tidy(run)
+
+
+def _tidy(run: Run) -> None:
+    """The night is over: nothing will be resumed, and older weights than those that the next night may begin with go."""
+    checkpoints.clear(run)
+    weights.forget_old(recognizer=run.recognizer)
+
+
+# ---- the files ---------------------------------------------------------------------------------------------------
+def _export(run: Run, final: Result, photos: Photos) -> Result:
+    """The LiteRT files, and the features that the network sees photos by: float16 [n, d] of train, validation and test."""
+
+    def work() -> Result:
+        from training.export import embeddings, export
+        from training.network import assemble, restored
+
+        network, classifier = restored(_weights_of(final))
+        model, embedder = assemble(network, classifier)
+        files = export(model, calibration=_evenly(photos.train.pixels, CALIBRATION_PHOTOS))
+        arrays = {name: np.frombuffer(data, np.uint8) for name, data in files.items()}
+        parts = {"train": photos.train, "validation": photos.validation, "test": photos.test}
+        seen = embeddings(embedder, {name: part.pixels for name, part in parts.items()})
+        return Result({}, arrays | {f"features of {name}": found.astype(np.float16) for name, found in seen.items()})
+
+    return checkpoints.stage(run, "exporting", work)
 
 
 def _evenly(images: np.ndarray, most: int) -> np.ndarray:
@@ -169,38 +268,41 @@ def _evenly(images: np.ndarray, most: int) -> np.ndarray:
 
 
 # ---- how good it is, by the exported bytes -----------------------------------------------------------------------
-def _evaluate(plan: Plan, test: Examples, files: dict[str, bytes], progress: Progress) -> tuple[dict[str, Any], dict[str, Any]]:
+def _evaluate(
+    run: Run, tonight: Plan, test: Seen, files: dict[str, np.ndarray], progress: Progress
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """(metrics, probabilities of "float32", "int8" and "incumbent"): each by running the file itself on the held-out photos."""
-    incumbent = _comparable(plan)
-    probabilities: dict[str, Any] = {name: classify(data, test.images, progress=progress) for name, data in files.items()}
-    probabilities["incumbent"] = None
-    if incumbent is not None:
-        data = store().get(f"{release.KIND}/{incumbent.sha256}")
-        probabilities["incumbent"] = classify(data, test.images, progress=progress)
-    reports = {
-        name: None if scores is None else report(scores, test.truth, plan.classes.labels)
-        for name, scores in probabilities.items()
-    }
+
+    def work() -> Result:
+        arrays = {name: classify(files[name].tobytes(), test.pixels, progress=progress) for name in FORMATS}
+        incumbent = _comparable(tonight, test.pixels.shape[1])
+        if incumbent is not None:
+            data = store().get(f"{release.KIND}/{incumbent.sha256}")
+            arrays["incumbent"] = classify(data, test.pixels, progress=progress)
+        return Result({"latency_ms": latency_ms(files["int8"].tobytes())}, arrays)
+
+    found = checkpoints.stage(run, "evaluating", work)
+    reports = {name: report(scores, test.truth, tonight.classes.labels) for name, scores in found.arrays.items()}
     metrics = {
         "float": reports["float32"],
         "int8": reports["int8"],
-        "incumbent": reports["incumbent"],
+        "incumbent": reports.get("incumbent"),
         "held_out": len(test),
         "float_bytes": len(files["float32"]),
         "int8_bytes": len(files["int8"]),
-        "latency_ms": latency_ms(files["int8"]),
+        "latency_ms": found.facts["latency_ms"],
     }
-    return metrics, probabilities
+    return metrics, {"incumbent": None, **found.arrays}
 
 
-def _comparable(plan: Plan) -> Artifact | None:
+def _comparable(tonight: Plan, size: int) -> Artifact | None:
     """The incumbent's int8 file, if the same held-out photos can be put to it: the same input size, and the same classes, to
     which new ones may have been added at the end.
     """
-    artifact = _int8_of(plan.incumbent)
-    if artifact is None or artifact.input_spec["width"] != plan.recipe.image_size:
+    artifact = _int8_of(tonight.incumbent)
+    if artifact is None or artifact.input_spec["width"] != size:
         return None
-    return artifact if plan.classes.labels[: len(artifact.labels)] == artifact.labels else None
+    return artifact if tonight.classes.labels[: len(artifact.labels)] == artifact.labels else None
 
 
 def _int8_of(incumbent: Release | None) -> Artifact | None:
@@ -210,21 +312,21 @@ def _int8_of(incumbent: Release | None) -> Artifact | None:
     return incumbent.artifacts.filter(format=Artifact.Format.INT8).first()
 
 
-def _judge(plan: Plan, test: Examples, files: dict[str, bytes], probabilities: dict[str, Any]) -> Verdict:
+def _judge(tonight: Plan, test: Seen, int8: bytes, probabilities: dict[str, Any]) -> Verdict:
     return judge(
         float_probabilities=probabilities["float32"],
         int8_probabilities=probabilities["int8"],
         incumbent_probabilities=probabilities["incumbent"],
         truth=test.truth,
-        labels=plan.classes.labels,
-        io=inputs_outputs(files["int8"]),
+        labels=tonight.classes.labels,
+        io=inputs_outputs(int8),
     )
 
 
-def _keep_values(run: Run, embed: Any, photos: Photos) -> None:
+def _keep_values(run: Run, features: dict[str, np.ndarray], photos: Photos) -> None:
     """What each training photo was worth, judged on the validation photos; an earlier attempt's values are replaced."""
     values = knn_shapley(
-        embed(photos.train.images), photos.train.truth, embed(photos.validation.images), photos.validation.truth
+        features["features of train"], photos.train.truth, features["features of validation"], photos.validation.truth
     )
     living = Photo.objects.filter(recognizer=run.recognizer).exclude(state=Photo.State.WITHDRAWN)
     there = {str(key) for key in living.values_list("pk", flat=True)}
@@ -240,29 +342,31 @@ def _keep_values(run: Run, embed: Any, photos: Photos) -> None:
 
 
 # ---- what came of it ---------------------------------------------------------------------------------------------
-def _exported(plan: Plan, files: dict[str, bytes], measured: dict[str, Any]) -> list[release.Exported]:
-    spec, labels = INPUT_SPEC(plan.recipe.image_size), plan.classes.labels
+def _exported(tonight: Plan, recipe: Recipe, files: dict[str, np.ndarray], measured: dict[str, Any]) -> list[release.Exported]:
+    spec, labels = INPUT_SPEC(recipe.image_size), tonight.classes.labels
     accuracy = {"float32": measured["float"]["accuracy"], "int8": measured["int8"]["accuracy"]}
     return [
-        release.Exported(name, data, spec, labels, {"accuracy": accuracy[name], "held_out": measured["held_out"]})
-        for name, data in files.items()
+        release.Exported(
+            name, files[name].tobytes(), spec, labels, {"accuracy": accuracy[name], "held_out": measured["held_out"]}
+        )
+        for name in FORMATS
     ]
 
 
-def _news(plan: Plan, measured: dict[str, Any]) -> str:
+def _news(tonight: Plan, measured: dict[str, Any]) -> str:
     """Accuracy, and everything about this candidate that is not as usual, in short sentences."""
     int8, incumbent = measured["int8"], measured["incumbent"]
     before = f", the incumbent {incumbent['accuracy']:.1%}" if incumbent else ""
     news = [f"int8 recognises {int8['accuracy']:.1%} of {measured['held_out']} held-out photos{before}."]
-    artifact = _int8_of(plan.incumbent)
-    if artifact and artifact.labels != plan.classes.labels:
-        news.append(f"Its classes differ from {plan.incumbent}'s ({_difference(artifact.labels, plan.classes.labels)}).")
+    artifact = _int8_of(tonight.incumbent)
+    if artifact and artifact.labels != tonight.classes.labels:
+        news.append(f"Its classes differ from {tonight.incumbent}'s ({_difference(artifact.labels, tonight.classes.labels)}).")
     if artifact and incumbent is None:
-        news.append(f"It could not be compared with {plan.incumbent} on the same photos.")
-    if plan.classes.dropped:
-        news.append(f"Left out for too few training photos: {snapshot.too_few(plan.classes.dropped)}.")
-    if plan.backbone.note:
-        news.append(plan.backbone.note)
+        news.append(f"It could not be compared with {tonight.incumbent} on the same photos.")
+    if tonight.classes.dropped:
+        news.append(f"Left out for too few training photos: {snapshot.too_few(tonight.classes.dropped)}.")
+    if tonight.backbone.note:
+        news.append(tonight.backbone.note)
     return " ".join(news)
 
 
@@ -274,7 +378,7 @@ def _difference(old: list[str], new: list[str]) -> str:
     return ", ".join(parts[:6]) + (f" and {len(parts) - 6} more" if len(parts) > 6 else "")
 
 
-def _propose_challenge(run: Run, plan: Plan, measured: dict[str, Any]) -> None:
+def _propose_challenge(run: Run, tonight: Plan, measured: dict[str, Any]) -> None:
     in_use = measured["int8"] if run.state == Run.State.RELEASED else measured["incumbent"] or measured["int8"]
     tomorrow = timezone.now().date() + timedelta(days=1)
-    challenge.propose_weakest(recognizer=run.recognizer, day=tomorrow, report=in_use, unknown=plan.classes.dropped)
+    challenge.propose_weakest(recognizer=run.recognizer, day=tomorrow, report=in_use, unknown=tonight.classes.dropped)

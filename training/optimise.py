@@ -1,4 +1,4 @@
-"""FINE-TUNE, one phase: AdamW with a warm-up and a cosine to zero, so that the last weights are the ones to keep."""
+"""FINE-TUNE, one phase: AdamW with a warm-up and a cosine to zero, and a running average of the weights beside it."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -10,8 +10,11 @@ import tensorflow as tf
 
 from training.errors import TrainingDiverged
 from training.images import Progress
+from training.recipe import Recipe
 
-Batch = tuple[np.ndarray, np.ndarray]  # a model's input [b, …] and the label indices int64 [b]
+Batch = tuple[
+    np.ndarray, np.ndarray
+]  # a model's input [b, …], and what it should answer: float32 [b, classes], rows sum to one
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Phase:
     rate: float
     weight_decay: float
     label_smoothing: float
+    average: float = 0.0
 
     def run(
         self,
@@ -34,16 +38,17 @@ class Phase:
     ) -> list[float]:
         """Train `variables` in place so that forward(x) → logits fits batches(epoch); returns each epoch's mean loss.
 
-        `forward` is traced once, with float32 x, and all batches are of one size. Raises TrainingDiverged when a loss is no
-        number.
+        `forward` is traced once, with float32 x, and all batches are of one size. In the end the variables hold their running
+        average (Polyak and Juditsky, 1992), where the phase keeps one. Raises TrainingDiverged when a loss is no number.
         """
-        step = self._step(forward, variables)
+        optimizer = FlatAdamW([variable.value for variable in variables], self.weight_decay, self.average)
+        step = self._step(forward, optimizer)
         losses = []
         for epoch in range(self.epochs):
             total = 0.0
-            for number, (x, y) in enumerate(batches(epoch)):
+            for number, (x, wanted) in enumerate(batches(epoch)):
                 rate = self._rate(epoch * self.steps + number)
-                total += float(step(tf.constant(x), tf.constant(y), tf.constant(rate, tf.float32)))
+                total += float(step(tf.constant(x), tf.constant(wanted), tf.constant(rate, tf.float32)))
             if not math.isfinite(total):  # a sum: one bad step is enough
                 raise TrainingDiverged(
                     f"The loss was {total} in epoch {epoch + 1} of {self.name}. Lower the recipe's rate.",
@@ -52,23 +57,21 @@ class Phase:
                 )
             losses.append(round(total / self.steps, 4))
             progress(self.name, epoch + 1, self.epochs)
+        optimizer.settle()
         return losses
 
     def _step(
-        self, forward: Callable[[tf.Tensor], tf.Tensor], variables: list[keras.Variable]
+        self, forward: Callable[[tf.Tensor], tf.Tensor], optimizer: "FlatAdamW"
     ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
-        """A compiled function (x, y, rate) → loss that moves the variables by one step."""
-        plain = [variable.value for variable in variables]
-        optimizer = _FlatAdamW(plain, self.weight_decay)
+        """A compiled function (x, wanted, rate) → loss that moves the variables by one step."""
 
         @tf.function(jit_compile=False)  # XLA on a CPU was six times slower on depthwise convolutions
-        def step(x: tf.Tensor, y: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
+        def step(x: tf.Tensor, wanted: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
             with tf.GradientTape() as tape:
-                logits = forward(tf.cast(x, tf.float32))
-                classes = logits.shape[-1]
-                wanted = tf.one_hot(y, classes) * (1 - self.label_smoothing) + self.label_smoothing / classes
-                loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(wanted, logits))
-            optimizer.apply(tape.gradient(loss, plain), rate)
+                logits = tf.cast(forward(tf.cast(x, tf.float32)), tf.float32)
+                smooth = wanted * (1 - self.label_smoothing) + self.label_smoothing / logits.shape[-1]
+                loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(smooth, logits))
+            optimizer.apply(tape.gradient(loss, optimizer.variables), rate)
             return loss
 
         return step
@@ -79,32 +82,53 @@ class Phase:
         return self.rate * 0.5 * (1 + math.cos(math.pi * (step - self.steps) / max(1, (self.epochs - 1) * self.steps)))
 
 
-class _FlatAdamW:
+def phase(name: str, recipe: Recipe, *, epochs: int, rate: float, photos: int, average: float = 0.0) -> Phase:
+    """The recipe's phase over so many photos."""
+    return Phase(name, epochs, math.ceil(photos / recipe.batch), rate, recipe.weight_decay, recipe.label_smoothing, average)
+
+
+class FlatAdamW:
     """AdamW over all weights as one vector, gradients clipped to norm 1.
 
     Keras' own updates each of some 160 variables by a dozen operations: on two cores that cost 20 s to compile and a fifth of
     every step of a network this small.
     """
 
-    def __init__(self, variables: list[tf.Variable], weight_decay: float) -> None:
+    def __init__(self, variables: list[tf.Variable], weight_decay: float, average: float) -> None:
         self.variables = variables
         self.sizes = [math.prod(variable.shape) for variable in variables]
         self.mean, self.square = (tf.Variable(tf.zeros(sum(self.sizes))) for _ in range(2))
         self.step = tf.Variable(0.0)
+        self.decay = average
+        self.average = tf.Variable(_flat(variables)) if average else None
         # Kernels decay; biases, gamma and beta, which have one dimension, do not.
         decays = [np.full(size, weight_decay * (len(v.shape) > 1)) for v, size in zip(variables, self.sizes, strict=True)]
-        self.decay = np.concatenate(decays).astype(np.float32)
+        self.weight_decay = np.concatenate(decays).astype(np.float32)
 
     def apply(self, gradients: list[tf.Tensor], rate: tf.Tensor) -> None:
+        """One step. Called while a function is traced."""
         flat = _flat(gradients)
         flat *= tf.minimum(1.0, 1.0 / (tf.norm(flat) + 1e-6))
         self.step.assign_add(1.0)
         mean = self.mean.assign(0.9 * self.mean + 0.1 * flat)
         square = self.square.assign(0.999 * self.square + 0.001 * flat * flat)
         unbiased = tf.sqrt(1 - 0.999**self.step) / (1 - 0.9**self.step)
-        change = rate * (unbiased * mean / (tf.sqrt(square) + 1e-7) + self.decay * _flat(self.variables))
-        for variable, part in zip(self.variables, tf.split(change, self.sizes), strict=True):
-            variable.assign_sub(tf.reshape(part, variable.shape))
+        weights = _flat(self.variables)
+        weights -= rate * (unbiased * mean / (tf.sqrt(square) + 1e-7) + self.weight_decay * weights)
+        self._write(weights)
+        if self.average is not None:
+            # Young averages forget faster: otherwise they would remember the weights before the phase.
+            decay = tf.minimum(self.decay, (1 + self.step) / (10 + self.step))
+            self.average.assign(decay * self.average + (1 - decay) * weights)
+
+    def settle(self) -> None:
+        """Let the variables be their running average, where there is one."""
+        if self.average is not None:
+            self._write(self.average)
+
+    def _write(self, flat: tf.Tensor) -> None:
+        for variable, part in zip(self.variables, tf.split(flat, self.sizes), strict=True):
+            variable.assign(tf.reshape(part, variable.shape))
 
 
 def _flat(tensors: list[tf.Tensor] | list[tf.Variable]) -> tf.Tensor:

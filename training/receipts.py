@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from typing import TypeVar
 
 from django.db.models import QuerySet
 
 from training.models import Release, Run, Snapshot
 
-BATCH = 500  # digests a statement carries
+T = TypeVar("T")
+BATCH = 500  # keys a statement carries
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,25 @@ class Learned:
 
 def learned_from(snapshots: Sequence[str]) -> Learned:
     """What came of these snapshots (digests) until now. A run that took a new snapshot meanwhile is no longer among them."""
-    runs = [run for batch in _batches(snapshots) for run in _runs(batch)]
-    releases = Release.objects.filter(run__snapshot__in=[run.snapshot_id for run in runs]).select_related("recognizer")
-    return Learned(sorted(runs, key=lambda run: run.pk), list(releases.filter(run__in=runs).order_by("recognizer", "version")))
+    runs = _with_followers([run for batch in _batches(snapshots) for run in _runs(batch)])
+    releases = Release.objects.filter(run__in=[run.pk for run in runs]).select_related("recognizer")
+    return Learned(sorted(runs, key=lambda run: run.pk), list(releases.order_by("recognizer", "version")))
+
+
+def _with_followers(found: list[Run]) -> list[Run]:
+    """And the runs that began with what these had learned, and those that began with theirs: they know of the photos too."""
+    known = {run.pk: run for run in found}
+    newest = list(known)
+    while newest:
+        followers = [
+            run
+            for batch in _batches(newest)
+            for run in Run.objects.filter(started_from__in=batch).select_related("recognizer")
+            if run.pk not in known
+        ]
+        known |= {run.pk: run for run in followers}
+        newest = [run.pk for run in followers]
+    return list(known.values())
 
 
 def name(run: Run) -> str:
@@ -44,7 +62,7 @@ def _runs(digests: Sequence[str]) -> QuerySet[Run]:
     return Run.objects.filter(snapshot__in=Snapshot.objects.filter(digest__in=digests)).select_related("recognizer")
 
 
-def _batches(digests: Sequence[str]) -> Iterator[list[str]]:
-    left = iter(digests)
+def _batches(keys: Sequence[T]) -> Iterator[list[T]]:
+    left = iter(keys)
     while batch := list(islice(left, BATCH)):
         yield batch

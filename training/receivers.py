@@ -8,7 +8,7 @@ from django.dispatch import receiver
 
 from collector.models import Erasure, Photo, Volunteer
 from collector.signals import erasure_described, photo_described, photos_withdrawn, volunteer_described
-from training import receipts, snapshot
+from training import looks, receipts, snapshot
 from training.models import PhotoValue
 
 
@@ -16,6 +16,7 @@ from training.models import PhotoValue
 def name_what_learned(sender: Any, photo_ids: list[UUID], **kwargs: Any) -> dict[str, Any]:
     """For the receipt: the snapshots that hold the photos, their runs, and the releases that came of them."""
     PhotoValue.objects.filter(photo__in=photo_ids).delete()
+    looks.forget(photo_ids)
     snapshots = snapshot.containing(photo_ids)
     learned = receipts.learned_from(snapshots)
     return {

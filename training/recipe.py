@@ -1,45 +1,79 @@
-"""FINE-TUNE, on paper: every number that decides what a night does, in one frozen record with a digest."""
+"""FINE-TUNE, on paper: every number that decides what a night does, in frozen records with a digest; one recipe per way."""
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+Learns = Literal["head", "top", "all"]
+SEED = 20_261_122
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges of the random views that are made of a prepared photo; each is drawn uniformly."""
+    """Ranges of the random views that are made of a prepared photo, drawn uniformly: how people hold phones, and no more.
+
+    Turning stays within 45 degrees: beyond it a photo shows what no phone sends.
+    """
 
     zoom: tuple[float, float]  # side of the square that is looked at, as a share of the photo's
     shift: float  # ± share of the free margin (or of the missing one, where zoom > 1) by which that square moves
     turn: float  # ± degrees
+    stretch: float  # ± share by which the width is stretched: photos are taken at an angle
     flip: bool  # left-right; not where numerals or letters tell labels apart
     brightness: float  # ± share of the full range, added
     contrast: float  # ± share, around the view's mean
     tint: float  # ± share, each colour channel by itself
-    erase: float  # probability that a rectangle of up to a third of each side is greyed out
+    blur: float  # pixels; the largest sigma of a Gaussian blur, which every third view gets
+
+    def without(self, off: Mapping[str, bool]) -> "Augmentation":
+        """The same without what a recognizer switched off: `off` has "crops", "turns", "mirror", "exposure", "blur"."""
+        changes: dict[str, Any] = {}
+        if off.get("crops"):
+            changes |= {"zoom": (1.0, 1.0), "shift": 0.0, "stretch": 0.0}
+        if off.get("turns"):
+            changes |= {"turn": 0.0}
+        if off.get("mirror"):
+            changes |= {"flip": False}
+        if off.get("exposure"):
+            changes |= {"brightness": 0.0, "contrast": 0.0, "tint": 0.0}
+        if off.get("blur"):
+            changes |= {"blur": 0.0}
+        return replace(self, **changes)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hyperparameters of one night. Rates are Adam's peak rates; both phases warm up and then decay by a cosine to zero."""
+    """Hyperparameters of one way to train. Rates are AdamW's peaks: a phase warms up, then falls by a cosine to zero."""
 
     name: str
+    learns: Learns  # "head" on frozen features; "top": everything behind `boundary`; "all": every layer, from pixels
     image_size: int  # pixels; the exported model's input
-    boundary: str  # activations of this layer are cached; what follows is fine-tuned. Unused from scratch.
+    # Pixels; the random views it learns from. Smaller than what it is used on: things look larger in cut-out views than in
+    # whole photos, and a network does best on the size it has learned (Touvron et al., "Fixing the train-test resolution
+    # discrepancy", NeurIPS 2019).
+    view_size: int
+    source_size: int  # pixels; side of the prepared photo that random views are cut from: more than a view keeps them sharp
+    boundary: str  # activations of this layer are cached; what follows can learn. Unused where all layers learn.
     alpha: float  # width where the backbone brings none, i.e. from scratch
-    views: int  # of each training photo in the cache: the centre view and augmented ones
-    head_epochs: int  # over all cached views' pooled features
+    views: int  # random ones of each photo in the cache
+    head_epochs: int  # over the photos' features as the untrained network has them; 0 where the head has learned already
     head_rate: float
-    top_epochs: int  # passes over the photos, each by another cached view (from scratch: a fresh view)
+    top_epochs: int  # passes over the photos, each by a view of the cache drawn anew (where all layers learn: a fresh view)
     top_rate: float  # above 5e-4 frozen batch statistics make the top diverge to chance level
     batch: int
     weight_decay: float
     label_smoothing: float
     dropout: float
-    bn_momentum: float  # from scratch only; Keras' 0.999 needs thousands of steps and stays at chance here
+    average: float  # decay of the running average of the weights that is kept in the end; 0: the last weights
+    mix: float  # strength (alpha of its Beta distribution) of mixing two photos of a batch; 0: never
+    statistics: bool  # batch normalisation learns its statistics anew: only where all layers learn from random weights
+    bn_momentum: float  # of those; Keras' 0.999 needs thousands of steps and stays at chance here
+    refit: bool  # once chosen, it is trained again on the validation photos as well
     augmentation: Augmentation
-    cache_bytes: int  # above this the cache of activations lies in a temporary file instead of in memory
+    cache_bytes: int  # above this, what is loaded from the cache lies in a temporary file instead of in memory
+    device: str  # TensorFlow's name of where the steps run, e.g. "/GPU:0"; "": a GPU where there is one
     seed: int
 
     def as_json(self) -> dict[str, Any]:
@@ -52,35 +86,84 @@ class Recipe:
         return hashlib.sha256(json.dumps(self.as_json(), sort_keys=True).encode()).hexdigest()
 
 
-def head_then_top() -> Recipe:
-    """For a backbone with ImageNet weights: a head on its frozen features, then its top blocks, from cached activations.
+GENTLE = Augmentation(
+    zoom=(0.55, 1.0), shift=1.0, turn=15, stretch=0.12, flip=True, brightness=0.12, contrast=0.2, tint=0.08, blur=0.0
+)
 
-    `BACKBONE_WEIGHTS=<file, width 0.35> manage.py nightly --recognizer groceries`
-    Expect, with 1,848 training photos of 81 labels (Grocery Store Dataset) and 396 held out, split by file: 93 % of the
-    validation photos with the head alone, 95 to 97 % with the top blocks; held out 95.5 % float32, 94.2 % int8. 300 CPU
-    seconds, 1.7 GB. Photos of one shelf lie on both sides of such a split; in another shop expect less.
+
+def top_blocks() -> Recipe:
+    """A first night: a head on the frozen features, then everything behind `block_5_add`, from cached views.
+
+    `BACKBONE_WEIGHTS=<file, width 1.0> manage.py nightly --recognizer groceries`
+    Expect, with 2,640 training photos of 81 labels: FIGURES.
     """
     return Recipe(
-        name="head, then top blocks",
-        image_size=224,
-        boundary="block_12_add",
+        name="top blocks",
+        learns="top",
+        image_size=256,
+        view_size=224,
+        source_size=288,
+        boundary="block_5_add",
         alpha=1.0,
         views=8,
         head_epochs=20,
         head_rate=2e-3,
-        top_epochs=24,
-        top_rate=4e-4,
+        top_epochs=6,
+        top_rate=5e-4,
         batch=32,
         weight_decay=1e-4,
         label_smoothing=0.1,
         dropout=0.3,
+        average=0.99,
+        mix=0.0,
+        statistics=False,
         bn_momentum=0.9,
-        augmentation=Augmentation(
-            zoom=(0.6, 1.0), shift=1.0, turn=12, flip=True, brightness=0.1, contrast=0.15, tint=0.08, erase=0.0
-        ),
+        refit=False,
+        augmentation=GENTLE,
         cache_bytes=2 * 2**30,
-        seed=20_261_122,
+        device="",
+        seed=SEED,
     )
+
+
+def head_only() -> Recipe:
+    """The simplest way: a head on the frozen network's features of the cached views. Seconds; the choice with few photos.
+
+    `BACKBONE_WEIGHTS=<file> manage.py nightly --recognizer groceries`
+    Expect FIGURES. It is tried in every first night, beside the top blocks.
+    """
+    return replace(top_blocks(), name="head", learns="head", top_epochs=0)
+
+
+def top_blocks_again() -> Recipe:
+    """Every following night: from the incumbent's weights, a short time on all photos, old and new, from cached views.
+
+    `manage.py nightly --recognizer groceries`, the second time
+    Expect FIGURES.
+    """
+    return replace(top_blocks(), name="top blocks, from the incumbent", head_epochs=0, top_epochs=2, top_rate=2e-4)
+
+
+def whole_network() -> Recipe:
+    """A long night: every layer, from pixels, gently; then once more with the validation photos as well.
+
+    `BACKBONE_WEIGHTS=<file, width 1.0> manage.py nightly --recognizer groceries --long`
+    Expect FIGURES.
+    """
+    return replace(
+        top_blocks(),
+        name="whole network",
+        learns="all",
+        head_epochs=0,
+        top_epochs=14,
+        average=0.999,
+        refit=True,
+    )
+
+
+def whole_network_again() -> Recipe:
+    """The weekly night: as `whole_network`, from the incumbent's weights."""
+    return replace(whole_network(), name="whole network, from the incumbent", top_rate=2e-4)
 
 
 def from_scratch() -> Recipe:
@@ -90,29 +173,31 @@ def from_scratch() -> Recipe:
     Expect, with 480 training photos of 6 labels (`demo.currency`): 98 to 99 % of some 120 held-out ones (three runs), int8
     like float32. 150 CPU seconds, 1.2 GB.
     """
-    return Recipe(
+    return replace(
+        top_blocks(),
         name="from scratch",
+        learns="all",
         image_size=96,
-        boundary="block_12_add",
+        view_size=96,
+        source_size=96,
         alpha=0.35,
         views=1,
         head_epochs=0,
-        head_rate=0.0,
         top_epochs=24,
         top_rate=6e-3,
-        batch=32,
         weight_decay=1e-3,
-        label_smoothing=0.1,
         dropout=0.1,
-        bn_momentum=0.9,
+        average=0.0,
+        statistics=True,
         augmentation=Augmentation(
-            zoom=(0.8, 1.15), shift=1.0, turn=20, flip=False, brightness=0.1, contrast=0.15, tint=0.06, erase=0.0
+            zoom=(0.8, 1.15),
+            shift=1.0,
+            turn=20,
+            stretch=0.0,
+            flip=False,
+            brightness=0.1,
+            contrast=0.15,
+            tint=0.06,
+            blur=0.0,
         ),
-        cache_bytes=2 * 2**30,
-        seed=20_261_122,
     )
-
-
-def pick(pretrained: bool) -> Recipe:
-    """The recipe that fits the backbone: does it bring weights?"""
-    return head_then_top() if pretrained else from_scratch()

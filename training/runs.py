@@ -29,9 +29,12 @@ def nights_due() -> list[int]:
     return list(Recognizer.objects.filter(active=True, pk__in=ready).exclude(pk__in=opened).values_list("pk", flat=True))
 
 
-def open_slot(*, recognizer: Recognizer, slot: str) -> tuple[Run, bool]:
-    """The run of this slot, and whether it is new. Two beats that come together get the same row: the slot is unique."""
-    return Run.objects.get_or_create(recognizer=recognizer, slot=slot)
+def open_slot(*, recognizer: Recognizer, slot: str, long: bool = False) -> tuple[Run, bool]:
+    """The run of this slot, and whether it is new. Two beats that come together get the same row: the slot is unique.
+
+    `long`: the night of every layer; an open run stays what it is.
+    """
+    return Run.objects.get_or_create(recognizer=recognizer, slot=slot, defaults={"long": long})
 
 
 def slot_for_tonight() -> str:

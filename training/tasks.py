@@ -1,13 +1,16 @@
-"""The worker's side of the night: opening tonight's slots, and starting what waits in a process of its own."""
+"""The worker's side of the night: opening tonight's slots, starting what waits in a process of its own, looking at photos."""
+
+from uuid import UUID
 
 from collector.models import Recognizer
 from config.duties import duty
-from training import process, runs
+from training import looks, plan, process, runs
 
 
 @duty(queue="train", due=runs.nights_due)
 def open_nights(recognizer_id: int) -> None:
-    opened, new = runs.open_slot(recognizer=Recognizer.objects.get(pk=recognizer_id), slot=runs.slot_for_tonight())
+    recognizer = Recognizer.objects.get(pk=recognizer_id)
+    opened, new = runs.open_slot(recognizer=recognizer, slot=runs.slot_for_tonight(), long=plan.long_is_due(recognizer))
     if new:
         run.ring(opened.pk)
 
@@ -15,3 +18,8 @@ def open_nights(recognizer_id: int) -> None:
 @duty(queue="train", due=runs.due)
 def run(run_id: int) -> None:
     process.start(run_id)
+
+
+@duty(queue="images", due=looks.unseen)
+def look(photo_id: str) -> None:
+    looks.see(photo_id=UUID(photo_id))

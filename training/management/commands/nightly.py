@@ -17,13 +17,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--recognizer", required=True, help="its slug")
+        parser.add_argument("--long", action="store_true", help="the night of every layer, which the calendar has once a week")
         parser.add_argument("--slot", help="the night; default: tonight's, or the next free number of today")
 
-    def handle(self, *args: Any, recognizer: str, slot: str | None, **options: Any) -> None:
+    def handle(self, *args: Any, recognizer: str, slot: str | None, long: bool, **options: Any) -> None:
         thing = Recognizer.objects.filter(slug=recognizer).first()
         if thing is None:
             raise CommandError(f"There is no recognizer {recognizer!r}. There are: {_known() or 'none yet'}.")
-        run, _ = runs.open_slot(recognizer=thing, slot=slot or runs.slot_for_now(thing))
+        run, _ = runs.open_slot(recognizer=thing, slot=slot or runs.slot_for_now(thing), long=long)
         try:
             with foreground.Screen() as screen:
                 run = foreground.run_now(run=run, screen=screen)

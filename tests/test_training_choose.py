@@ -1,0 +1,64 @@
+"""FINE-TUNE → EXPORT: which way is taken on, and when the incumbent stays."""
+
+import numpy as np
+import pytest
+
+from training.choose import Tried, choose, paired
+
+
+def right(share: float, count: int = 200, seed: int = 1) -> np.ndarray:
+    """`share` of `count` photos right, in an order of its own."""
+    return np.random.default_rng(seed).permutation(np.arange(count) < share * count)
+
+
+def each(count: int = 200) -> list[str]:
+    return [str(index) for index in range(count)]
+
+
+def test_the_best_way_is_taken_where_it_is_clearly_better():
+    ways = [Tried("head", right(0.70), 10.0), Tried("top", right(0.90, seed=2), 300.0)]
+    choice = choose(ways, None, each())
+    assert choice.name == "top"
+    assert choice.reasons[0] == "head: 70.0% of 200 validation photos, 10 s."
+
+
+def test_of_two_ways_within_one_standard_error_the_cheaper_one_is_taken_and_the_reason_is_said():
+    same = right(0.80)
+    slightly = same.copy()
+    slightly[np.flatnonzero(~same)[:1]] = True
+    choice = choose([Tried("top", slightly, 300.0), Tried("head", same, 10.0)], None, each())
+    assert choice.name == "head"
+    assert "top is not better by more than one standard error" in " ".join(choice.reasons)
+
+
+def test_the_incumbent_stays_unless_it_is_beaten_by_more_than_one_standard_error():
+    before = right(0.80)
+    better, little = before.copy(), before.copy()
+    better[np.flatnonzero(~before)[:20]] = True
+    little[np.flatnonzero(~before)[:1]] = True
+    assert choose([Tried("top", better, 1.0)], before, each()).name == "top"
+    kept = choose([Tried("top", little, 1.0)], before, each())
+    assert kept.name is None
+    assert kept.reasons[-1].endswith("so the incumbent stays.")
+    assert choose([Tried("top", before, 1.0)], before, each()).name is None
+
+
+def test_near_duplicates_count_as_one_draw():
+    before, after = right(0.5), right(0.5).copy()
+    after[:20] = True
+    gain, alone = paired(before, after, each())
+    grouped_gain, together = paired(before, after, ["shelf"] * 20 + each()[20:])
+    assert gain == grouped_gain == pytest.approx(float((after.astype(int) - before.astype(int)).mean()))
+    assert together > 1.5 * alone
+    assert paired(before, after, ["one"] * 200)[1] == 1.0  # one group tells nothing
+
+
+def test_the_standard_error_is_what_repeated_draws_show():
+    rng = np.random.default_rng(3)
+    gains, errors = [], []
+    for _ in range(400):
+        before, after = rng.random(300) < 0.8, rng.random(300) < 0.85
+        gain, error = paired(before, after, each(300))
+        gains.append(gain)
+        errors.append(error)
+    assert np.mean(errors) == pytest.approx(np.std(gains), rel=0.1)

@@ -1,0 +1,68 @@
+"""The night's memory: what each stage came to, as one object in the store, so that a killed night goes on where it was."""
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from django.db import transaction
+
+from collector.erasure import owe
+from collector.storage import MissingObject, put_blob, store
+from training import runs
+from training.models import Checkpoint, Run
+
+KIND = "checkpoints"
+FACTS = "facts"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage came to: JSON-ready facts, and arrays by name."""
+
+    facts: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+
+def stage(run: Run, name: str, work: Callable[[], Result]) -> Result:
+    """The kept result of this stage, if it was done for the same input; else do it and keep it. Raises FencedOff."""
+    found = _load(run, name)
+    if found is None:
+        found = work()
+        _keep(run, name, found)
+    return found
+
+
+def clear(run: Run) -> None:
+    """Remove the run's checkpoints: it has ended."""
+    with transaction.atomic():
+        rows = Checkpoint.objects.filter(run=run)
+        keys = [f"{KIND}/{digest}" for digest in rows.values_list("sha256", flat=True)]
+        rows.delete()
+        owe(keys)
+
+
+def _load(run: Run, name: str) -> Result | None:
+    row = Checkpoint.objects.filter(run=run, stage=name, input_digest=run.input_digest).first()
+    if row is None:
+        return None
+    try:
+        data = store().get(f"{KIND}/{row.sha256}")
+    except MissingObject:  # the store lost it: done again
+        return None
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files if key != FACTS}
+        return Result(json.loads(file[FACTS].tobytes()), arrays)
+
+
+def _keep(run: Run, name: str, result: Result) -> None:
+    file = io.BytesIO()
+    facts = np.frombuffer(json.dumps(result.facts).encode(), np.uint8)
+    np.savez(file, allow_pickle=False, **{FACTS: facts}, **result.arrays)
+    digest = put_blob(KIND, file.getvalue())
+    with transaction.atomic():
+        runs.renew(run.pk, run.fence)  # fenced: a process that lost its run leaves nothing behind
+        facts_of_row = {"sha256": digest, "input_digest": run.input_digest}
+        Checkpoint.objects.update_or_create(run=run, stage=name, defaults=facts_of_row)

@@ -1,0 +1,173 @@
+"""SNAPSHOT → FINE-TUNE: what a night will do, before anything expensive is done: photos, classes, ways to try."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from collector.models import Photo, Recognizer
+from training import release, runs, snapshot
+from training.backbone import Backbone, find_backbone
+from training.models import Release, Run, ViewLimits
+from training.recipe import (
+    Recipe,
+    from_scratch,
+    head_only,
+    top_blocks,
+    top_blocks_again,
+    whole_network,
+    whole_network_again,
+)
+from training.seen import Wanted
+from training.weights import Weights, load
+
+ALL_WAYS = (from_scratch(), head_only(), top_blocks(), top_blocks_again(), whole_network(), whole_network_again())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a night will do. `recipes` are tried one after the other. They begin with the `weights` of an earlier night, or,
+    where that is None, with the backbone's file."""
+
+    entries: list[snapshot.Entry]
+    classes: snapshot.Classes
+    recipes: list[Recipe]
+    backbone: Backbone
+    incumbent: Release | None
+    weights: Weights | None
+
+    @property
+    def cached(self) -> bool:
+        """Whether the night learns from cached views."""
+        return self.recipes[0].learns != "all"
+
+    @property
+    def trunk(self) -> str:
+        """Names the part of the network in front of the boundary (weights.Fit.trunk)."""
+        return self.weights.fit.trunk if self.weights else self.backbone.digest
+
+    def of(self, split: str) -> list[Wanted]:
+        """The photos of tonight's classes in this split, in the snapshot's order."""
+        index = {slug: position for position, slug in enumerate(self.classes.labels)}
+        divided = with_validation(self.entries)
+        return [Wanted(e.photo, e.view, e.group, index[e.label]) for e in divided if e.split == split and e.label in index]
+
+
+def make(run: Run) -> Plan:
+    """The plan of a claimed run, recorded on its row. Raises what snapshot.take and snapshot.classes raise, MissingWeights,
+    ForeignWeights, CorruptWeights."""
+    frozen = _frozen(run)
+    runs.write(run, snapshot=frozen)
+    entries = snapshot.read(frozen)
+    classes = snapshot.classes(with_validation(entries), list(run.recognizer.labels.all()))
+    backbone = find_backbone(settings.BACKBONE_WEIGHTS, decision_s=settings.DOWNLOAD_DECISION_S)
+    pointer = release.pointer(run.recognizer)
+    incumbent = pointer.release if pointer else None
+    off = _switched_off(run.recognizer)
+    before, found = _begin(run, incumbent, backbone, classes.labels)
+    recipes = [_limited(recipe, off) for recipe in ways(backbone.pretrained, long=run.long, again=found is not None)]
+    # The classes too: another MIN_PHOTOS_PER_LABEL is another model of the same photos. Not where it begins: that changes with
+    # every release, and the same photos are still nothing new.
+    every = [_limited(recipe, off).digest() for recipe in ALL_WAYS]
+    facts = [frozen.digest, every, backbone.digest, classes.labels]
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    runs.write(run, recipe={"ways": [way.as_json() for way in recipes]}, input_digest=digest, started_from=before)
+    return Plan(entries, classes, recipes, backbone, incumbent, found)
+
+
+def ways(pretrained: bool, *, long: bool, again: bool) -> list[Recipe]:
+    """The recipes that a night tries. `again`: it begins with the weights of an earlier night."""
+    if not pretrained:
+        return [from_scratch()]
+    if long:
+        return [whole_network_again() if again else whole_network()]
+    return [top_blocks_again()] if again else [head_only(), top_blocks()]
+
+
+def is_repetition(run: Run) -> bool:
+    """Whether the last night that ended learned from the same. A long night repeats a long one only."""
+    ended = Run.objects.filter(recognizer=run.recognizer, state__in=(Run.State.RELEASED, Run.State.KEPT))
+    if run.long:
+        ended = ended.filter(long=True)
+    last = ended.exclude(input_digest="").order_by("-finished_at").first()
+    return last is not None and last.input_digest == run.input_digest
+
+
+def long_is_due(recognizer: Recognizer) -> bool:
+    """Whether tonight is the night of every layer: there is a model to begin with, and the last such night is a week ago."""
+    ended = Run.objects.filter(recognizer=recognizer, state__in=(Run.State.RELEASED, Run.State.KEPT))
+    if not ended.exclude(weights_sha256="").exists():
+        return False
+    since = timezone.now() - timedelta(days=settings.LONG_NIGHT_EVERY_DAYS)
+    return not ended.filter(long=True, queued_at__gte=since).exists()
+
+
+def with_validation(entries: list[snapshot.Entry]) -> list[snapshot.Entry]:
+    """The same, where owners fixed the splits and left too few to choose by: groups of the training photos, by their hash, are
+    set aside until VALIDATION_LEAST of them are. New photos move no old ones."""
+    learned = sum(entry.split == Photo.Split.TRAIN for entry in entries)
+    chosen_by = sum(entry.split == Photo.Split.VALIDATION for entry in entries)
+    share = settings.VALIDATION_LEAST
+    if chosen_by >= share * learned / 2:  # half: a young recognizer's splits are uneven, and no photo shall go to and fro
+        return entries
+    return [
+        replace(entry, split=Photo.Split.VALIDATION)
+        if entry.split == Photo.Split.TRAIN and _position(entry.group) < share
+        else entry
+        for entry in entries
+    ]
+
+
+def _position(group: str) -> float:
+    """0 to 1, by the group's name alone."""
+    return int.from_bytes(hashlib.sha256(f"validation {group}".encode()).digest()[:8]) / 2**64
+
+
+def _frozen(run: Run) -> snapshot.Snapshot:
+    """An attempt that goes on keeps its list of photos, unless one of them has left: then what was trained is worth nothing."""
+    if run.snapshot is not None:
+        ids = {entry.photo for entry in snapshot.read(run.snapshot)}
+        accepted = Photo.objects.filter(recognizer=run.recognizer, state=Photo.State.ACCEPTED)
+        if ids <= {str(key) for key in accepted.values_list("pk", flat=True)}:
+            return run.snapshot
+    return snapshot.take(recognizer=run.recognizer)
+
+
+def _begin(run: Run, incumbent: Release | None, backbone: Backbone, labels: list[str]) -> tuple[Run | None, Weights | None]:
+    """The run whose weights tonight begins with: the incumbent's, if they are of the same backbone and know the same labels.
+
+    A long night forgets: where a photo that the incumbent learned from was withdrawn, it begins at the backbone's file again.
+    """
+    nothing = None, None
+    if not backbone.pretrained:
+        return nothing  # all that is known was learned from photos: begun anew, nobody's withdrawn photo stays in it
+    if incumbent is None or incumbent.state != Release.State.PUBLISHED or not incumbent.run.weights_sha256:
+        return nothing
+    if run.long and _learned_what_left(incumbent.run):
+        return nothing
+    found = load(incumbent.run.weights_sha256)
+    return (incumbent.run, found) if found.fit.base == backbone.digest and found.fit.labels == labels else nothing
+
+
+def _learned_what_left(run: Run) -> bool:
+    """Whether the run, or one that it began with, learned from a photo that is no longer accepted."""
+    line: Run | None = run
+    accepted = Photo.objects.filter(recognizer=run.recognizer_id, state=Photo.State.ACCEPTED)
+    living = {str(key) for key in accepted.values_list("pk", flat=True)}
+    while line is not None:
+        if line.snapshot and any(entry.photo not in living for entry in snapshot.read(line.snapshot)):
+            return True
+        line = line.started_from
+    return False
+
+
+def _switched_off(recognizer: Recognizer) -> dict[str, bool]:
+    limits = ViewLimits.objects.filter(recognizer=recognizer).first()
+    return limits.off() if limits else {}
+
+
+def _limited(recipe: Recipe, off: dict[str, bool]) -> Recipe:
+    return replace(recipe, augmentation=recipe.augmentation.without(off)) if any(off.values()) else recipe

@@ -1,0 +1,115 @@
+"""SNAPSHOT → FINE-TUNE: the photos of a night, as the recipes need them: centre pixels, cached views, or larger pictures."""
+
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from collector.storage import store
+from training import looks
+from training.images import Progress, load_examples
+from training.looks import NOTHING
+from training.models import Trunk
+from training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Photos ready for the network, in one order: `truth` int64 [n] label indices, `pixels` uint8 [n, s, s, 3] as phones feed.
+
+    From the cache: `activations` float16 [n, views, h, w, c] of random views at the boundary, and `features` float16 [n, d] of
+    the photos by the untrained network. From pixels: `sources` uint8 [n, source, source, 3]. What a recipe does not need is empty.
+    """
+
+    ids: list[str]
+    groups: list[str]
+    truth: np.ndarray
+    pixels: np.ndarray
+    activations: np.ndarray
+    features: np.ndarray
+    sources: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One photo that a night wants: `view` is the store's key of its picture, `label` its index."""
+
+    photo: str
+    view: str
+    group: str
+    label: int
+
+
+def from_cache(
+    trunk: Trunk, wanted: Sequence[Wanted], recipe: Recipe, *, held_out: bool, progress: Progress
+) -> tuple[Seen, int]:
+    """The photos by their cached views, and how many had to be looked at. Raises what `looks.gather` raises.
+
+    Memory: what comes of it, above `recipe.cache_bytes` in a file, and a few looks.
+    """
+    rows = [looks.Row(each.photo, each.view, held_out) for each in wanted]
+    arrays: dict[str, np.ndarray] = {}
+
+    def take(index: int, look: looks.Look) -> None:
+        parts = {"pixels": look.pixels, "activations": look.activations, "features": look.features}
+        for name, part in parts.items():
+            if name == "activations" and held_out:
+                continue
+            if name not in arrays:
+                arrays[name] = _room((len(rows), *part.shape), part.dtype, recipe.cache_bytes)
+            arrays[name][index] = part
+
+    made = looks.gather(trunk, rows, take, progress)
+    pixels = arrays.get("pixels", np.empty((0, recipe.image_size, recipe.image_size, 3), np.uint8))
+    activations, features = arrays.get("activations", NOTHING), arrays.get("features", NOTHING)
+    ids, groups, truth = _named(wanted)
+    return Seen(ids, groups, truth, pixels, activations, features, sources=NOTHING), made
+
+
+def from_pictures(wanted: Sequence[Wanted], recipe: Recipe, *, held_out: bool, progress: Progress) -> Seen:
+    """The photos decoded now, also at the size that random views are cut from, unless they are `held_out`.
+
+    Raises MissingObject, UnreadablePhoto.
+    """
+    rows = [(each.photo, each.view, each.label) for each in wanted]
+
+    def at(size: int) -> np.ndarray:
+        return load_examples(rows, read=store().get, size=size, progress=progress).images
+
+    pixels = at(recipe.image_size)
+    sources = NOTHING if held_out else pixels if recipe.source_size == recipe.image_size else at(recipe.source_size)
+    ids, groups, truth = _named(wanted)
+    return Seen(ids, groups, truth, pixels, activations=NOTHING, features=NOTHING, sources=sources)
+
+
+def joined(first: Seen, second: Seen) -> Seen:
+    """Both, one after the other."""
+
+    def both(name: str) -> np.ndarray:
+        parts = [getattr(first, name), getattr(second, name)]
+        if not all(map(len, parts)):
+            return parts[0] if len(parts[0]) else parts[1]
+        room = _room((len(first) + len(second), *parts[0].shape[1:]), parts[0].dtype, 2 * 2**30)
+        room[: len(first)], room[len(first) :] = parts
+        return room
+
+    names = ("truth", "pixels", "activations", "features", "sources")
+    return Seen(first.ids + second.ids, first.groups + second.groups, **{name: both(name) for name in names})
+
+
+def _named(wanted: Sequence[Wanted]) -> tuple[list[str], list[str], np.ndarray]:
+    truth = np.array([each.label for each in wanted], np.int64)
+    return [each.photo for each in wanted], [each.group for each in wanted], truth
+
+
+def _room(shape: tuple[int, ...], dtype: np.dtype, most_in_memory: int) -> np.ndarray:
+    """An uninitialised array; a large one lies in an unnamed temporary file that vanishes with the process."""
+    if math.prod(shape) * dtype.itemsize <= most_in_memory:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile() as file:  # the mapping outlives the closed file
+        return np.memmap(file, dtype, "w+", shape=shape)

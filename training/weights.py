@@ -1,0 +1,95 @@
+"""FINE-TUNE → the next night: a trained network's weights with what they fit, as one object `weights/<sha256>` in the store."""
+
+import hashlib
+import io
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from django.db import transaction
+
+from collector.erasure import owe
+from collector.models import Recognizer
+from collector.storage import MissingObject, put_blob, store
+from training.errors import CorruptWeights
+from training.models import Release, Run
+
+KIND = "weights"
+RELEASES = 5  # that a channel can be rolled back to and the next night still begin there; 10 MB each at width 1.0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What weights fit. `trunk` names the part in front of the recipes' boundary: the digest of the backbone's file, or of the
+    weights that last changed it. As long as the trunk is the same, cached views stay good."""
+
+    base: str  # digest of the backbone's file that it all began with
+    trunk: str
+    alpha: float
+    image_size: int
+    labels: list[str]  # ordered slugs, one per output of the head
+
+
+@dataclass(frozen=True)
+class Weights:
+    """`network` and `head`: float32 arrays in Keras' own order (`Model.get_weights`). `judged`: photo id → was it right, of the
+    validation photos that these weights never learned from: what the next night's candidate has to beat."""
+
+    fit: Fit
+    network: list[np.ndarray]
+    head: list[np.ndarray]
+    judged: dict[str, bool]
+
+
+def as_bytes(weights: Weights) -> bytes:
+    """An .npz file; the same weights are the same bytes."""
+    facts = {"fit": asdict(weights.fit), "judged": weights.judged}
+    arrays: dict[str, Any] = {"facts": np.frombuffer(json.dumps(facts, sort_keys=True).encode(), np.uint8)}
+    for name, parts in (("network", weights.network), ("head", weights.head)):
+        arrays |= {f"{name}-{index:03}": part for index, part in enumerate(parts)}
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def keep(weights: Weights) -> str:
+    """Store them; returns the lower-case hex SHA-256."""
+    return put_blob(KIND, as_bytes(weights))
+
+
+def load(sha256: str) -> Weights:
+    """What was kept under this digest. Raises CorruptWeights."""
+    try:
+        data = store().get(f"{KIND}/{sha256}")
+    except MissingObject:
+        raise CorruptWeights("The store does not have them.", sha256=sha256) from None
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise CorruptWeights("Check the disk or the bucket.", sha256=sha256)
+    return from_bytes(data)
+
+
+def forget_old(*, recognizer: Recognizer) -> None:
+    """Remove what no night will begin with any more: the weights of runs that no published release came of, save the newest."""
+    published = Release.objects.filter(recognizer=recognizer, state=Release.State.PUBLISHED).order_by("-version")
+    wanted = set(published.values_list("run", flat=True)[:RELEASES])
+    old = Run.objects.filter(recognizer=recognizer, state__in=Run.FINISHED).exclude(weights_sha256="").exclude(pk__in=wanted)
+    with transaction.atomic():
+        keys = [f"{KIND}/{digest}" for digest in old.values_list("weights_sha256", flat=True)]
+        old.update(weights_sha256="")
+        owe(keys)
+
+
+def from_bytes(data: bytes) -> Weights:
+    """The inverse of `as_bytes`. Raises CorruptWeights for a foreign file."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            facts = json.loads(file["facts"].tobytes())
+            fit, judged = Fit(**facts["fit"]), dict(facts["judged"])
+            parts = {
+                kind: [file[name] for name in sorted(file.files) if name.startswith(kind)] for kind in ("network-", "head-")
+            }
+    except (BadZipFile, KeyError, TypeError, ValueError, EOFError) as error:
+        raise CorruptWeights(f"They are no file of ours ({error}).") from error
+    return Weights(fit, parts["network-"], parts["head-"], judged)
