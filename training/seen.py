@@ -20,7 +20,7 @@ class Seen:
     """Photos ready for the network, in one order: `truth` int64 [n] label indices, `pixels` uint8 [n, s, s, 3] as phones feed.
 
     From the cache: `activations` float16 [n, views, h, w, c] of random views at the boundary, and `features` float16 [n, d] of
-    the photos by the untrained network. From pixels: `sources` uint8 [n, source, source, 3]. What a recipe does not need is empty.
+    the photos by the untrained network. From pixels: `sources` uint8 [n, source, source, 3]. What is not needed is empty.
     """
 
     ids: list[str]
