@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
@@ -64,8 +65,20 @@ class InvitationAdmin(ModelAdmin):
             messages.warning(request, f"The invitation code is {code}. Copy it now: it is kept nowhere.")
 
 
+class ChallengeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    def clean(self) -> None:
+        super().clean()
+        recognizer = self.cleaned_data.get("recognizer")
+        strange = [label.name for label in self.cleaned_data.get("labels", ()) if label.recognizer != recognizer]
+        if recognizer and strange:
+            self.add_error("labels", f"Not of {recognizer.name}: {', '.join(strange)}. Choose labels of {recognizer.name}.")
+
+
 @admin.register(Challenge)
 class ChallengeAdmin(ModelAdmin):
+    """What is set or changed here stands: neither a night nor the calendar overwrites a day that has a challenge."""
+
+    form = ChallengeForm
     list_display = ["day", "recognizer", "prompt", "proposed_because"]
     list_filter = ["recognizer"]
     filter_horizontal = ["labels"]

@@ -28,7 +28,7 @@ class EntryInline(TabularInline):
 
     model = EditionEntry
     extra = 0
-    fields = ["position", "picture", "caption", "alt", "credit", "scores"]
+    fields = ["position", "picture", "caption", "alt", "credit", "mended", "scores"]
     readonly_fields = ["position", "picture", "scores"]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -10,13 +10,16 @@ from django.db.models import Count, Max, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from collector.models import Challenge, Photo, Recognizer
+from collector import challenges
+from collector.models import Photo, Recognizer
 from newsletter import mail
 from newsletter.errors import Contended, NotADraft, NothingToShow
-from newsletter.fame import leaderboard, worths
+from newsletter.fame import leaderboard
 from newsletter.models import Delivery, Edition, EditionEntry, Subscriber
 from newsletter.ranking import Candidate, Ranked, rank
 from newsletter.words import one_line
+from training import fixes, worth
+from training.fixes import Mended
 from training.models import Channel
 from training.release import STABLE
 
@@ -68,9 +71,9 @@ def candidates(*, recognizer: Recognizer, day: date) -> list[Candidate]:
         .order_by()
         .values_list("pk", "likes", "passes", "received_at", "kin")
     )
-    worth = worths(recognizer=recognizer, photo_ids=[row[0] for row in rows])
+    values = worth.of_photos(recognizer=recognizer)
     return [
-        Candidate(pk, likes, passes, worth.get(pk), received_at, kin)
+        Candidate(pk, likes, passes, values.get(pk), received_at, kin)
         for pk, likes, passes, received_at, kin in rows
         if kin not in printed_kin
     ]
@@ -103,7 +106,7 @@ def forget(photo_ids: list[UUID]) -> dict[str, list[str]]:
     entries = EditionEntry.objects.filter(photo__in=photo_ids)
     shown = Edition.objects.filter(entries__in=entries).exclude(state=Edition.State.DRAFT).select_related("recognizer")
     names = sorted(str(edition) for edition in shown.distinct())
-    entries.update(credit="", alt="withdrawn by its volunteer", view_sha256="", scores={})
+    entries.update(credit="", alt="withdrawn by its volunteer", view_sha256="", mended="", scores={})
     return {"editions": names} if names else {}
 
 
@@ -123,6 +126,7 @@ def end_of(day: date) -> datetime:
 def _make(recognizer: Recognizer, day: date, best: list[Ranked]) -> Edition:
     ids = [item.candidate.id for item in best]
     photos = Photo.objects.select_related("label", "claimed", "challenge", "volunteer").in_bulk(ids)
+    mended = fixes.mended_by(photo_ids=ids)
     with transaction.atomic():
         newest = Edition.objects.filter(recognizer=recognizer).aggregate(newest=Max("number"))["newest"] or 0
         edition = Edition.objects.create(
@@ -134,12 +138,13 @@ def _make(recognizer: Recognizer, day: date, best: list[Ranked]) -> Edition:
             content=_content(recognizer, day),
         )
         EditionEntry.objects.bulk_create(
-            _entry(edition, position, photos[item.candidate.id], item) for position, item in enumerate(best, start=1)
+            _entry(edition, position, photos[item.candidate.id], item, mended.get(item.candidate.id, []))
+            for position, item in enumerate(best, start=1)
         )
     return edition
 
 
-def _entry(edition: Edition, position: int, photo: Photo, item: Ranked) -> EditionEntry:
+def _entry(edition: Edition, position: int, photo: Photo, item: Ranked, mended: list[Mended]) -> EditionEntry:
     label = (photo.label or photo.claimed).name
     where = f" {photo.challenge.setting}" if photo.challenge else ""
     return EditionEntry(
@@ -150,6 +155,7 @@ def _entry(edition: Edition, position: int, photo: Photo, item: Ranked) -> Editi
         caption=one_line(f"{label}{where}", 160),
         alt=one_line(photo.alt, 240),
         credit=one_line(photo.volunteer.name, 60),
+        mended=one_line(mended[0].sentence("It"), 240) if mended else "",
         scores=item.parts.as_json(),
     )
 
@@ -185,7 +191,7 @@ def _content(recognizer: Recognizer, day: date) -> dict[str, Any]:
 
 
 def _challenge(recognizer: Recognizer, day: date) -> dict[str, str] | None:
-    found = Challenge.objects.filter(recognizer=recognizer, day=day).first()
+    found = challenges.standing(recognizer=recognizer, day=day)
     return {"day": day.isoformat(), "prompt": one_line(found.prompt, 240)} if found else None
 
 

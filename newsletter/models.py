@@ -98,6 +98,7 @@ class EditionEntry(models.Model):
     caption = models.CharField(max_length=160)
     alt = models.CharField(max_length=240, help_text="what a screen reader says")
     credit = models.CharField(max_length=60)
+    mended = models.CharField(max_length=240, blank=True, help_text="which mistake of the model it mended, a sentence")
     scores = models.JSONField(default=dict, help_text="the parts of its rank")
 
     class Meta:

@@ -8,6 +8,7 @@ import time_machine
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from collector.challenges import propose
@@ -15,12 +16,13 @@ from collector.erasure import erase, withdraw
 from collector.models import Photo
 from collector.moderation import decide
 from collector.volunteers import register
+from newsletter import mail
 from newsletter.delivery import progress
 from newsletter.edition import compose, freeze
 from newsletter.errors import EditionTooLong, NotADraft, NothingToShow
 from newsletter.models import Delivery, Edition, EditionEntry, Subscriber, Vote
 from newsletter.reading import fingerprint, read
-from training.models import Artifact, Channel, PhotoValue, Release, Run
+from training.models import Artifact, Channel, Fix, PhotoValue, Release, Run
 
 pytestmark = pytest.mark.django_db
 
@@ -137,6 +139,33 @@ def test_it_freezes_what_the_model_learned_the_challenges_and_the_leaderboard(re
     assert content["leaderboard"] == [{"place": 1, "volunteer": str(volunteer.pk), "photos": 1, "points": 4}]
     Run.objects.update(metrics={})
     assert read(edition=Edition.objects.get()).model["accuracy"] == 0.93
+
+
+def test_an_entry_says_which_mistake_its_photo_mended_until_it_is_withdrawn(recognizer, live_photo, volunteer) -> None:
+    photo, held = live_photo("gold"), live_photo("gold", by=person("Grace"))
+    Photo.objects.filter(pk=held.pk).update(split="test")
+    run = Run.objects.create(recognizer=recognizer, slot="night", state="released")
+    Release.objects.create(recognizer=recognizer, version=2, run=run)
+    copper = recognizer.labels.get(slug="copper")
+    Fix.objects.create(run=run, mistake=held, photo=photo, before=copper, nearness=0.9)
+    entries = {entry.photo_id: entry for entry in compose(recognizer=recognizer, day=today()).entries.all()}
+    words = "It helped version 2 recognise Gold in a photo that the one before took for Copper."
+    assert (entries[photo.pk].mended, entries[held.pk].mended) == (words, "")
+    freeze(edition=Edition.objects.get())
+    page = Client().get("/newsletter/coins/1/").content.decode()
+    assert page.count(words) == 1
+    mailing = mail.prepare(edition=Edition.objects.get())
+    assert mailing.text.count(words) == 1 and mailing.html.count(words) == 1
+    Fix.objects.all().delete()  # frozen: it stays printed
+    assert EditionEntry.objects.get(photo=photo).mended == words
+    withdraw(photo_id=photo.pk, volunteer=volunteer)
+    assert EditionEntry.objects.get(photo=photo).mended == ""
+
+
+def test_todays_challenge_is_there_without_a_night_and_tomorrows_waits_for_one(recognizer, live_photo) -> None:
+    live_photo()
+    content = compose(recognizer=recognizer, day=today()).content
+    assert content["challenge"]["prompt"].startswith("Find ") and content["next_challenge"] is None
 
 
 def test_a_rolled_back_release_claims_no_progress(recognizer, live_photo) -> None:

@@ -59,10 +59,30 @@ def test_a_cluster_counts_once_for_who_sent_it_first_with_one_like_of_each_voter
     for photo in (first, again, copied):
         Vote.objects.create(volunteer=edsger, photo=photo, like=True)
     run = Run.objects.create(recognizer=recognizer, slot="1", queued_at=timezone.now())
-    for photo, value in ((first, 0.001), (again, 0.002), (copied, 0.0015)):
+    for photo, value in ((first, 0.002), (again, 0), (copied, 0)):  # as training.worth values copies
         PhotoValue.objects.create(run=run, photo=photo, value=value)
     (line,) = board(recognizer)
     assert (line.name, line.photos, line.likes, line.worth, line.points) == ("Ada", 1, 1, 0.002, 4)
+
+
+def test_a_copy_of_a_harmful_photo_does_not_make_up_for_it(recognizer, live_photo) -> None:
+    harmful, copy, good = live_photo(seed=5), live_photo(seed=5), live_photo()
+    run = Run.objects.create(recognizer=recognizer, slot="1", queued_at=timezone.now())
+    for photo, value in ((harmful, -0.002), (copy, 0), (good, 0.005)):
+        PhotoValue.objects.create(run=run, photo=photo, value=value)
+    (line,) = board(recognizer)
+    assert line.worth == pytest.approx(0.003) and line.points == 2 + 3
+
+
+def test_only_what_was_accepted_in_the_period_is_summed_up(recognizer, live_photo) -> None:
+    now = timezone.now()
+    old, new = live_photo(), live_photo()
+    Photo.objects.filter(pk=old.pk).update(accepted_at=now - timedelta(days=40))
+    run = Run.objects.create(recognizer=recognizer, slot="1", queued_at=now)
+    for photo in (old, new):
+        PhotoValue.objects.create(run=run, photo=photo, value=0.01)
+    assert board(recognizer, since=now - timedelta(days=30))[0].worth == 0.01
+    assert board(recognizer)[0].worth == 0.02
 
 
 def test_who_has_no_handle_appears_under_a_pseudonym(recognizer, live_photo) -> None:

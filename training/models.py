@@ -203,11 +203,11 @@ class Channel(models.Model):
 
 
 class PhotoValue(models.Model):
-    """What a photo was worth to a run: its KNN-Shapley value on the validation photos. The newest run counts."""
+    """What a photo was worth to a run: its KNN-Shapley value on the test photos (training.worth). The newest run counts."""
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="values")
     photo = models.ForeignKey(Photo, models.CASCADE, related_name="values")
-    value = models.FloatField(help_text="share of validation accuracy; may be negative; 0 for photos not trained on")
+    value = models.FloatField(help_text="share of accuracy on the test photos; may be negative; 0 for copies")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "photo"], name="one_value_a_run")]

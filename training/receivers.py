@@ -4,18 +4,21 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.dispatch import receiver
 
 from collector.models import Erasure, Photo, Volunteer
 from collector.signals import erasure_described, photo_described, photos_withdrawn, volunteer_described
-from training import looks, receipts, snapshot
-from training.models import PhotoValue
+from training import conditions, fixes, looks, receipts, snapshot
+from training.models import Condition, Fix, PhotoValue, Suspect
 
 
 @receiver(photos_withdrawn)
 def name_what_learned(sender: Any, photo_ids: list[UUID], **kwargs: Any) -> dict[str, Any]:
     """For the receipt: the snapshots that hold the photos, their runs, and the releases that came of them."""
-    PhotoValue.objects.filter(photo__in=photo_ids).delete()
+    for rows in (PhotoValue, Condition, Suspect):
+        rows.objects.filter(photo__in=photo_ids).delete()
+    Fix.objects.filter(Q(photo__in=photo_ids) | Q(mistake__in=photo_ids)).delete()
     looks.forget(photo_ids)
     snapshots = snapshot.containing(photo_ids)
     learned = receipts.learned_from(snapshots)
@@ -44,16 +47,36 @@ def tell_what_became(sender: Any, erasure: Erasure, **kwargs: Any) -> dict[str, 
 
 @receiver(photo_described)
 def tell_worth(sender: Any, photo: Photo, **kwargs: Any) -> dict[str, Any]:
-    """Its value to the newest run that trained on it."""
+    """Its value to the newest run that trained on it, and the mistakes that it mended."""
     # "-run_id", not "-run": that would be Run's own order, newest first, turned round.
     newest = PhotoValue.objects.filter(photo=photo).order_by("-run_id").first()
-    return {} if newest is None else {"worth": newest.value}
+    worth = {} if newest is None else {"worth": newest.value}
+    mended = fixes.mended_by(photo_ids=[photo.pk]).get(photo.pk, [])
+    return worth | ({"mended": [one.sentence(f"Your photo of {one.label}") for one in mended]} if mended else {})
+
+
+@receiver(photo_described)
+def tell_conditions(sender: Any, photo: Photo, **kwargs: Any) -> dict[str, Any]:
+    """Under which conditions it was taken, as measured."""
+    row = Condition.objects.filter(photo=photo).first()
+    return {} if row is None else {"conditions": list(conditions.names([getattr(row, name) for name in conditions.MEASURES]))}
 
 
 @receiver(volunteer_described)
-def tell_all_worths(sender: Any, volunteer: Volunteer, **kwargs: Any) -> dict[str, Iterator[dict[str, Any]]]:
-    """For the takeout: what each night found each photo worth."""
+def tell_everything(sender: Any, volunteer: Volunteer, **kwargs: Any) -> dict[str, Iterator[dict[str, Any]]]:
+    """For the takeout: what each night found each photo worth, which mistakes the photos mended, and what was measured."""
     values = PhotoValue.objects.filter(photo__volunteer=volunteer).select_related("run__recognizer").order_by("pk")
+    # Without the photos that were mistaken: they are other people's.
+    mended = Fix.objects.filter(photo__volunteer=volunteer).select_related("run__recognizer", "before").order_by("pk")
+    measured = Condition.objects.filter(photo__volunteer=volunteer).order_by("pk")
     return {
-        "worth": ({"photo": str(row.photo_id), "run": receipts.name(row.run), "value": row.value} for row in values.iterator())
+        "worth": ({"photo": str(row.photo_id), "run": receipts.name(row.run), "value": row.value} for row in values.iterator()),
+        "mended": (
+            {"photo": str(row.photo_id), "run": receipts.name(row.run), "taken_before_for": row.before.slug}
+            for row in mended.iterator()
+        ),
+        "conditions": (
+            {"photo": str(row.photo_id)} | {name: getattr(row, name) for name in conditions.MEASURES}
+            for row in measured.iterator()
+        ),
     }
