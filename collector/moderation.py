@@ -45,9 +45,10 @@ def decide(
     label: Label | None = None,
     reason: str = "",
     seen_state: str | None = None,
+    seen_label: Label | None = None,
 ) -> Decision:
-    """Accept, reject or relabel one decoded photo. `seen_state` is the state the moderator saw: if another moderator was
-    faster, nothing is decided twice. Raises UnknownPhoto, NotDecidable, UnknownLabel.
+    """Accept, reject or relabel one decoded photo. `seen_state` and `seen_label` are what the moderator saw: if another
+    moderator was faster, nothing is decided twice. Raises UnknownPhoto, NotDecidable, UnknownLabel.
 
     A newcomer's photo waits on after its first acceptance (collector.agreement): `.photo.state` of what is returned says so.
     """
@@ -68,6 +69,8 @@ def decide(
             photo=photo, moderator=moderator, verdict=verdict, label=label if verdict == "relabel" else None, reason=reason
         )
         seen = Photo.objects.filter(pk=photo_id, state__in=[seen_state] if seen_state else list(DECIDABLE))
+        if seen_label is not None:
+            seen = seen.filter(label=seen_label)
         if not seen.update(**changes):
             # raised inside the transaction: the decision row goes with it
             raise NotDecidable("Another moderator decided it, or it was withdrawn. Look again.", photo=str(photo_id))

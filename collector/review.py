@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 
-from collector import agreement
+from collector import agreement, second_looks
 from collector.models import Photo, Recognizer
 from collector.moderation import REJECTIONS, decide_alike, queue
 from collector.views import picture
@@ -42,6 +42,7 @@ def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         "waiting": next((r.waiting for r in recognizers if r == recognizer), 0),
         "of_others": of_others,
         "too_few": of_others > 0 and agreement.too_few_moderators(),
+        "doubted": len(second_looks.wanted(recognizer=recognizer)) if recognizer else 0,
     }
     return TemplateResponse(request, "collector/review.html", context)
 
