@@ -1,4 +1,4 @@
-"""What collector tells us: photos were withdrawn, or somebody asks what became of a photo, of an erasure, of all they sent."""
+"""What collector tells us or asks: photos were withdrawn, what became of a photo or an erasure, which labels are doubted."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,16 +6,19 @@ from uuid import UUID
 
 from django.dispatch import receiver
 
-from collector.models import Erasure, Photo, Volunteer
-from collector.signals import erasure_described, photo_described, photos_withdrawn, volunteer_described
+from collector.models import Erasure, Photo, Recognizer, Volunteer
+from collector.second_looks import SecondLook
+from collector.signals import erasure_described, labels_doubted, photo_described, photos_withdrawn, volunteer_described
 from training import receipts, snapshot
-from training.models import PhotoValue
+from training.models import PhotoValue, Suspect
+from training.suspects import open_suspects
 
 
 @receiver(photos_withdrawn)
 def name_what_learned(sender: Any, photo_ids: list[UUID], **kwargs: Any) -> dict[str, Any]:
     """For the receipt: the snapshots that hold the photos, their runs, and the releases that came of them."""
     PhotoValue.objects.filter(photo__in=photo_ids).delete()
+    Suspect.objects.filter(photo__in=photo_ids).delete()
     snapshots = snapshot.containing(photo_ids)
     learned = receipts.learned_from(snapshots)
     return {
@@ -56,3 +59,35 @@ def tell_all_worths(sender: Any, volunteer: Volunteer, **kwargs: Any) -> dict[st
     return {
         "worth": ({"photo": str(row.photo_id), "run": receipts.name(row.run), "value": row.value} for row in values.iterator())
     }
+
+
+@receiver(volunteer_described)
+def tell_all_doubts(sender: Any, volunteer: Volunteer, **kwargs: Any) -> dict[str, Iterator[dict[str, Any]]]:
+    """For the takeout: which labels of their photos a night doubted."""
+    rows = Suspect.objects.filter(photo__volunteer=volunteer).select_related("run__recognizer", "given", "suggested")
+    return {
+        "doubts": (
+            {
+                "photo": str(row.photo_id),
+                "run": receipts.name(row.run),
+                "given": row.given.slug,
+                "suggested": row.suggested.slug,
+                "confidence": row.confidence,
+            }
+            for row in rows.order_by("pk").iterator()
+        )
+    }
+
+
+@receiver(labels_doubted)
+def name_suspects(sender: Any, recognizer: Recognizer, **kwargs: Any) -> list[SecondLook]:
+    """For the moderators: what the newest night still doubts."""
+    return [
+        SecondLook(
+            photo_id=row.photo_id,
+            given_id=row.given_id,
+            suggested_id=row.suggested_id,
+            because=f"A model that has not seen this photo gives “{row.given.name}” {row.confidence:.0%}.",
+        )
+        for row in open_suspects(recognizer)
+    ]
