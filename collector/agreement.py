@@ -7,7 +7,7 @@ those who have seen it, so that one may come round or a third may settle it; of 
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from collector.models import Decision, Label, Photo
 
@@ -67,7 +67,7 @@ def last_word(photos: QuerySet[Photo]) -> QuerySet[Photo]:
 def waiting_for_others(moderator: User) -> dict[int, int]:
     """Recognizer → photos that wait although this moderator has had the last word about them."""
     seen = Photo.objects.filter(Exists(Decision.objects.filter(photo=OuterRef("pk"), moderator=moderator)), state="pending")
-    mine = last_word(seen).filter(last_word_of=moderator.pk).order_by()
+    mine = last_word(seen).filter(Q(last_word_of=moderator.pk)).order_by()
     return dict(mine.values_list("recognizer").annotate(Count("pk")))
 
 

@@ -4,6 +4,7 @@ Who doubts is not known here: the apps above answer the signal `labels_doubted`.
 """
 
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -30,7 +31,7 @@ def wanted(*, recognizer: Recognizer) -> list[SecondLook]:
     """What deserves another look, each photo once, in the order of who doubts."""
     found: dict[UUID, SecondLook] = {}
     for _, looks in labels_doubted.send(sender=Recognizer, recognizer=recognizer):
-        for look in looks:
+        for look in cast(list[SecondLook], looks):
             found.setdefault(look.photo_id, look)
     return list(found.values())
 

@@ -24,7 +24,7 @@ def photos(count: int = 240, labels: int = 4, *, flipped: int = 12, seed: int = 
     rng = np.random.default_rng(seed)
     truth = np.arange(count) % labels
     features = rng.normal(0, 1, (count, 24)).astype(np.float32)
-    features[:, :labels] += 3.0 * np.eye(labels)[truth]
+    features[:, :labels] += 5.0 * np.eye(labels)[truth]
     wrong = rng.choice(count, flipped, replace=False)
     given = truth.copy()
     given[wrong] = (truth[wrong] + rng.integers(1, labels, flipped)) % labels
