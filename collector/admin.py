@@ -9,7 +9,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 
-from collector import import_calls, import_page, invitations, review
+from collector import import_calls, import_page, invitations, review, second_look_page
 from collector.erasure import described
 from collector.models import Challenge, Decision, Erasure, Invitation, Label, Photo, Recognizer, Volunteer
 
@@ -107,6 +107,7 @@ class PhotoAdmin(ReadOnly, ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         own = [
             path("review/", self.admin_site.admin_view(self.review), name="collector_photo_review"),
+            path("review/again/", self.admin_site.admin_view(self.look_again), name="collector_photo_look_again"),
             *self.import_urls(),
             path("<uuid:photo_id>/picture/<str:kind>/", self.admin_site.admin_view(self.bytes), name="collector_photo_bytes"),
         ]
@@ -135,6 +136,9 @@ class PhotoAdmin(ReadOnly, ModelAdmin):
 
     def review(self, request: HttpRequest) -> HttpResponse:
         return review.page(request, self.admin_site.each_context(request))
+
+    def look_again(self, request: HttpRequest) -> HttpResponse:
+        return second_look_page.page(request, self.admin_site.each_context(request))
 
     def bytes(self, request: HttpRequest, photo_id: Any, kind: str) -> HttpResponse:
         return review.picture_of(request, photo_id, kind)

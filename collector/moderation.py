@@ -1,15 +1,17 @@
-"""MODERATION: a person decides about a photo. Every decision is a row that stays; the photo carries the newest one."""
+"""MODERATION: a person decides about a photo. Every decision is a row that stays; the photo carries what came of them."""
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from collector.agreement import agreed, last_word, needs_agreement, repeats
 from collector.errors import NotDecidable, UnknownLabel, UnknownPhoto
 from collector.models import Decision, Label, Photo, Recognizer, Volunteer
 from collector.splits import split_for
@@ -19,9 +21,19 @@ REJECTIONS = dict(choice for choice in Decision.Reason.choices if choice[0] not 
 DECIDABLE = (Photo.State.PENDING, Photo.State.ACCEPTED, Photo.State.REJECTED)
 
 
-def queue(*, recognizer: Recognizer) -> QuerySet[Photo]:
-    """What waits for a moderator, oldest first."""
+class Outcome(NamedTuple):
+    """What became of several photos: decided, waiting on for another moderator, and why others were left as they are."""
+
+    decided: int
+    waiting: int
+    refused: list[Problem]
+
+
+def queue(*, recognizer: Recognizer, moderator: User | None = None) -> QuerySet[Photo]:
+    """What waits for a moderator, oldest first; for this one, without what waits for somebody else's verdict after theirs."""
     pending = Photo.objects.filter(recognizer=recognizer, state=Photo.State.PENDING)
+    if moderator is not None:
+        pending = last_word(pending).filter(Q(last_word_of=None) | ~Q(last_word_of=moderator.pk))  # NULL is not unequal
     return pending.select_related("claimed", "challenge", "volunteer").order_by("received_at", "id")
 
 
@@ -33,9 +45,12 @@ def decide(
     label: Label | None = None,
     reason: str = "",
     seen_state: str | None = None,
+    seen_label: Label | None = None,
 ) -> Decision:
-    """Accept, reject or relabel one decoded photo. `seen_state` is the state the moderator saw: if another moderator was
-    faster, nothing is decided twice. Raises UnknownPhoto, NotDecidable, UnknownLabel.
+    """Accept, reject or relabel one decoded photo. `seen_state` and `seen_label` are what the moderator saw: if another
+    moderator was faster, nothing is decided twice. Raises UnknownPhoto, NotDecidable, UnknownLabel.
+
+    A newcomer's photo waits on after its first acceptance (collector.agreement): `.photo.state` of what is returned says so.
     """
     photo = Photo.objects.select_related("claimed", "recognizer").filter(pk=photo_id).first()
     if photo is None:
@@ -45,38 +60,46 @@ def decide(
     with transaction.atomic():
         if label is not None:  # splits of kin are judged one after the other
             Recognizer.objects.filter(pk=photo.recognizer_id).update(turn=F("turn") + 1)
-            photo.refresh_from_db(fields=["split", "accepted_at", "cluster"])
+            photo.refresh_from_db(fields=["state", "split", "accepted_at", "cluster"])
+        waits = label is not None and needs_agreement(photo) and not agreed(photo, moderator, label)
+        if waits:
+            _may_wait(photo, moderator, label, reason)
+        changes = {"state": Photo.State.PENDING} if waits else _changes(photo, label)
         decision = Decision.objects.create(
             photo=photo, moderator=moderator, verdict=verdict, label=label if verdict == "relabel" else None, reason=reason
         )
-        seen = [seen_state] if seen_state else list(DECIDABLE)
-        if not Photo.objects.filter(pk=photo_id, state__in=seen).update(**_changes(photo, label)):
+        seen = Photo.objects.filter(pk=photo_id, state__in=[seen_state] if seen_state else list(DECIDABLE))
+        if seen_label is not None:
+            seen = seen.filter(label=seen_label)
+        if not seen.update(**changes):
             # raised inside the transaction: the decision row goes with it
             raise NotDecidable("Another moderator decided it, or it was withdrawn. Look again.", photo=str(photo_id))
+    for name, value in changes.items():
+        setattr(photo, name, value)
     return decision
 
 
 def decide_alike(
     *, photo_ids: Sequence[UUID], moderator: User, verdict: str, label: Label | None = None, reason: str = ""
-) -> tuple[int, list[Problem]]:
-    """One verdict for near-duplicates that wait; returns how many were decided, and why the others were not.
+) -> Outcome:
+    """One verdict for near-duplicates that wait.
 
     The first photo is the one that was judged. All that are accepted get one label: a copy whose volunteer claims another one
     is relabelled, for one picture cannot train two. Photos of other clusters are refused.
     """
     first = Photo.objects.filter(pk__in=photo_ids[:1]).select_related("claimed").first()
     if first is None:
-        return 0, [UnknownPhoto(photo=str(photo_ids[:1]))]
+        return Outcome(0, 0, [UnknownPhoto(photo=str(photo_ids[:1]))])
     alike = Photo.objects.filter(pk__in=photo_ids[1:], cluster=first.cluster, cluster__isnull=False)
     claims = {first.pk: first.claimed_id} | dict(alike.values_list("pk", "claimed_id"))
     target = first.claimed if verdict == "accept" else label
-    done, refused = 0, list[Problem]()
+    states, refused = Counter[str](), list[Problem]()
     for photo_id in photo_ids:
         try:
             if photo_id not in claims:
                 raise NotDecidable("It does not look the same any more.", photo=str(photo_id))
             other = verdict == "accept" and claims[photo_id] != first.claimed_id
-            decide(
+            decision = decide(
                 photo_id=photo_id,
                 moderator=moderator,
                 verdict="relabel" if other else verdict,
@@ -84,10 +107,11 @@ def decide_alike(
                 reason=reason,
                 seen_state=Photo.State.PENDING,
             )
-            done += 1
+            states[decision.photo.state] += 1
         except Problem as problem:
             refused.append(problem)
-    return done, refused
+    waiting = states[Photo.State.PENDING]
+    return Outcome(states.total() - waiting, waiting, refused)
 
 
 def decide_by_rule(*, photo_id: UUID) -> bool:
@@ -113,12 +137,16 @@ def decide_by_rule(*, photo_id: UUID) -> bool:
 def judged_by_persons(*, volunteer: Volunteer, recognizer: Recognizer) -> Counter[str]:
     """How many of this volunteer's photos persons accepted, rejected and relabelled here, by the newest such decision of each.
 
-    Withdrawn photos count: withdrawing what was rejected makes nobody trusted.
+    Withdrawn photos count: withdrawing what was rejected makes nobody trusted. What one moderator would accept and another has
+    not looked at yet does not.
     """
     decisions = Decision.objects.filter(photo__volunteer=volunteer, photo__recognizer=recognizer).exclude(
         reason=Decision.Reason.AUTO
     )
-    return Counter(dict(decisions.order_by("decided_at", "id").values_list("photo_id", "verdict")).values())
+    rows = decisions.order_by("decided_at", "id").values_list("photo_id", "verdict", "photo__accepted_at")
+    newest = {photo: (verdict, accepted_at) for photo, verdict, accepted_at in rows}
+    rejected = Decision.Verdict.REJECT
+    return Counter(verdict for verdict, accepted_at in newest.values() if accepted_at is not None or verdict == rejected)
 
 
 def _trusted(judged: Counter[str]) -> bool:
@@ -143,6 +171,13 @@ def _check(photo: Photo, verdict: str, label: Label | None, reason: str) -> None
         raise NotDecidable("A rejection needs one of the known reasons: its volunteer reads it.", photo=str(photo.pk))
     if verdict == "relabel" and (label is None or label.recognizer_id != photo.recognizer_id):
         raise UnknownLabel("Relabelling needs a label of the same recognizer.", photo=str(photo.pk))
+
+
+def _may_wait(photo: Photo, moderator: User | None, label: Label | None, reason: str) -> None:
+    if reason == Decision.Reason.AUTO:
+        raise NotDecidable("Its volunteer is new: persons decide.", photo=str(photo.pk))
+    if repeats(photo, moderator, label):
+        raise NotDecidable("You have decided so already; it waits for another moderator.", photo=str(photo.pk))
 
 
 def _changes(photo: Photo, label: Label | None) -> dict[str, object]:

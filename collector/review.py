@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 
+from collector import agreement, second_looks
 from collector.models import Photo, Recognizer
 from collector.moderation import REJECTIONS, decide_alike, queue
 from collector.views import picture
@@ -24,30 +25,43 @@ PICTURES = {"view": "views", "thumbnail": "thumbnails"}
 
 def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     """GET shows the oldest undecided photos of a recognizer; POST carries out what was chosen and shows the next ones."""
-    _must_moderate(request)
-    waiting = Count("photos", filter=Q(photos__state=Photo.State.PENDING))
-    recognizers = list(Recognizer.objects.annotate(waiting=waiting).order_by("-waiting", "slug"))
-    slug = without_nul(request.GET.get("recognizer", "")) or (recognizers[0].slug if recognizers else "")
-    recognizer = get_object_or_404(Recognizer, slug=slug) if slug else None
+    moderator = must_moderate(request)
+    recognizers, recognizer = choice(request, moderator)
     if request.method == "POST" and recognizer:
-        _carry_out(request, recognizer)
+        _carry_out(request, moderator, recognizer)
         return HttpResponseRedirect(request.get_full_path())
-    photos = first_of_clusters(queue(recognizer=recognizer), PAGE) if recognizer else []
+    mine = queue(recognizer=recognizer, moderator=moderator) if recognizer else Photo.objects.none()
+    of_others = agreement.waiting_for_others(moderator).get(recognizer.pk, 0) if recognizer else 0
     context |= {
         "title": "Review photos",
         "recognizers": recognizers,
         "recognizer": recognizer,
         "labels": list(recognizer.labels.all()) if recognizer else [],
         "reasons": list(REJECTIONS.items()),
-        "rows": [_row(photo) for photo in photos],
+        "rows": [_row(photo, mine) for photo in first_of_clusters(mine, PAGE)],
         "waiting": next((r.waiting for r in recognizers if r == recognizer), 0),
+        "of_others": of_others,
+        "too_few": of_others > 0 and agreement.too_few_moderators(),
+        "doubted": len(second_looks.wanted(recognizer=recognizer)) if recognizer else 0,
     }
     return TemplateResponse(request, "collector/review.html", context)
 
 
+def choice(request: HttpRequest, moderator: User) -> tuple[list[Any], Recognizer | None]:
+    """(recognizers with `waiting`, the photos that wait for this moderator; the one that the address names, or the first)."""
+    waiting = Count("photos", filter=Q(photos__state=Photo.State.PENDING))
+    recognizers = list(Recognizer.objects.annotate(waiting=waiting))
+    of_others = agreement.waiting_for_others(moderator)
+    for each in recognizers:
+        each.waiting -= of_others.get(each.pk, 0)
+    recognizers.sort(key=lambda each: (-each.waiting, each.slug))
+    slug = without_nul(request.GET.get("recognizer", "")) or (recognizers[0].slug if recognizers else "")
+    return recognizers, get_object_or_404(Recognizer, slug=slug) if slug else None
+
+
 def picture_of(request: HttpRequest, photo_id: UUID, kind: str) -> HttpResponse:
     """A derived picture of any photo, for moderators only: before acceptance nobody else may see it."""
-    _must_moderate(request)
+    must_moderate(request)
     photo = get_object_or_404(Photo, pk=photo_id)
     digest = {"view": photo.view_sha256, "thumbnail": photo.thumbnail_sha256}.get(kind)
     if not digest:
@@ -55,9 +69,12 @@ def picture_of(request: HttpRequest, photo_id: UUID, kind: str) -> HttpResponse:
     return picture(request, f"{PICTURES[kind]}/{digest}", cache="private, max-age=600")
 
 
-def _must_moderate(request: HttpRequest) -> None:
+def must_moderate(request: HttpRequest) -> User:
+    """The moderator who asks. Raises PermissionDenied."""
     if not request.user.has_perm("collector.add_decision"):
         raise PermissionDenied
+    assert isinstance(request.user, User)
+    return request.user
 
 
 def first_of_clusters(waiting: QuerySet[Photo], count: int) -> list[Photo]:
@@ -71,13 +88,12 @@ def first_of_clusters(waiting: QuerySet[Photo], count: int) -> list[Photo]:
     return [photos[pk] for pk in chosen.values() if pk in photos]
 
 
-def _carry_out(request: HttpRequest, recognizer: Recognizer) -> None:
+def _carry_out(request: HttpRequest, moderator: User, recognizer: Recognizer) -> None:
     """Each photo's fields are named after its UUID. One that cannot be decided any more is said and skipped."""
-    assert isinstance(request.user, User)
     labels = {label.slug: label for label in recognizer.labels.all()}
     # Nothing is chosen beforehand: an accidental Enter must not publish twelve photos that nobody looked at.
     unchosen = "accept" if request.POST.get("rest") == "accept" else ""
-    done = 0
+    done = waiting = 0
     for raw in request.POST.getlist("photo")[:PAGE]:
         verdict = request.POST.get(f"verdict-{raw}") or unchosen
         if not verdict:  # left for later
@@ -89,33 +105,33 @@ def _carry_out(request: HttpRequest, recognizer: Recognizer) -> None:
         except ValueError:
             messages.warning(request, f"Photo {raw[:8]} was not decided: the form is damaged.")
             continue
-        decided, refused = decide_alike(
+        outcome = decide_alike(
             photo_ids=photo_ids,
-            moderator=request.user,
+            moderator=moderator,
             verdict=verdict,
             label=labels.get(request.POST.get(f"label-{raw}", "")) if verdict == "relabel" else None,
             reason=request.POST.get(f"reason-{raw}", "") if verdict == "reject" else "",
         )
-        done += decided
-        for problem in refused:
+        done, waiting = done + outcome.decided, waiting + outcome.waiting
+        for problem in outcome.refused:
             messages.warning(request, f"Photo {str(problem.facts.get('photo', raw))[:8]} was not decided: {problem}")
     messages.success(request, f"{done} photo{'' if done == 1 else 's'} decided.")
+    if waiting:
+        wait = "1 photo waits" if waiting == 1 else f"{waiting} photos wait"
+        messages.info(request, f"{wait} for another moderator, too: a new volunteer's first photos need more than one.")
 
 
-def _row(photo: Photo) -> dict[str, Any]:
+def _row(photo: Photo, mine: QuerySet[Photo]) -> dict[str, Any]:
     """What a moderator needs beside a picture: who sent it, how they fared so far, and what looks the same.
 
     Near-duplicates are counted by the database and at most TOGETHER of them read: a flood has a hundred thousand.
     """
     sent = Photo.objects.filter(volunteer=photo.volunteer_id)
     alike = Photo.objects.filter(cluster=photo.cluster, cluster__isnull=False).exclude(pk=photo.pk)
-    waiting = alike.filter(state=Photo.State.PENDING).order_by("received_at", "id")
+    waiting = mine.filter(cluster=photo.cluster, cluster__isnull=False).exclude(pk=photo.pk)
     # Those that wait are shown first: they are what the verdict may be applied to.
     order = Case(When(state=Photo.State.PENDING, then=0), default=1)
     shown = alike.exclude(state=Photo.State.WITHDRAWN).order_by(order, "received_at", "id")
-    counts = alike.exclude(state=Photo.State.WITHDRAWN).aggregate(
-        all=Count("pk"), waiting=Count("pk", filter=Q(state=Photo.State.PENDING))
-    )
     together = list(waiting.values_list("pk", flat=True)[:TOGETHER])
     twins = list(shown.select_related("claimed", "volunteer")[:DUPLICATES_SHOWN])
     return {
@@ -125,8 +141,9 @@ def _row(photo: Photo) -> dict[str, Any]:
             rejected=Count("pk", filter=Q(state=Photo.State.REJECTED)),
         ),
         "twins": twins,
-        "not_shown": counts["all"] - len(twins),
+        "not_shown": shown.count() - len(twins),
+        "standing": agreement.standing(photo),
         "alike": together,
         "with_this": len(together) + 1,
-        "left_waiting": counts["waiting"] - len(together),
+        "left_waiting": waiting.count() - len(together),
     }

@@ -97,7 +97,8 @@ class PhotoSerializer(serializers.Serializer[Photo]):
 
     @extend_schema_field(DecisionSerializer(allow_null=True))
     def get_decision(self, photo: Photo) -> dict[str, Any] | None:
-        if photo.state == Photo.State.RECEIVED:  # nobody can have decided: spares every upload a query
+        # Nobody can have decided (spares every upload a query), or a first verdict waits for a second one and binds nobody.
+        if photo.state in (Photo.State.RECEIVED, Photo.State.PENDING):
             return None
         newest = photo.decisions.last()
         return None if newest is None else dict(DecisionSerializer(newest).data)

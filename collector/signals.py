@@ -22,3 +22,7 @@ volunteer_described = Signal()
 # Sent when a volunteer asks about one photo, with `photo: Photo`. A receiver may return a JSON-ready dict that is merged into
 # the answer, e.g. {"worth": 0.0004}.
 photo_described = Signal()
+
+# Sent when a moderator asks which accepted labels deserve another look, with `recognizer: Recognizer`. A receiver returns a
+# list of collector.second_looks.SecondLook, the most doubtful first, without photos that were decided since the doubt arose.
+labels_doubted = Signal()

@@ -127,9 +127,13 @@ TAKEOUTS_PER_DAY = 3  # per volunteer; each reads all their photos, and a broken
 ORPHAN_GRACE_S = 900  # seconds; 15 times DEVELOP_LEASE_S; the web server ends a request long before
 SWEEP_STORE_S = 2400  # seconds
 SWEEP_LEASE_S = 120  # seconds one part may take (4,000 objects on a local disk take a tenth of one) before another worker tries
-# ---- what may be accepted without a moderator, where a recognizer allows it at all
+# ---- a newcomer's photos, and what may be accepted without a moderator, where a recognizer allows it at all
 FIRST_PHOTOS_HELD = env.whole(
-    "FIRST_PHOTOS_HELD", 5, least=1, most=10**6, unit="photos of a new volunteer that a person decides whatever the rule says"
+    "FIRST_PHOTOS_HELD", 5, least=1, most=10**6, unit="first photos of a new volunteer, which persons decide with special care"
+)
+# Two pairs of eyes see what a newcomer makes of it. A place with one moderator sets 1, or these photos wait for ever.
+MODERATORS_FOR_FIRST = env.whole(
+    "MODERATORS_FOR_FIRST", 2, least=1, most=5, unit="moderators who must agree on each of a new volunteer's first photos"
 )
 AUTO_ACCEPT_LEAST = 20  # photos of a volunteer that moderators accepted under the claimed label before one is trusted
 AUTO_ACCEPT_WRONG_MOST = 0.05  # share of a trusted volunteer's decided photos that were rejected or had the wrong label

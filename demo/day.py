@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db.models import F
 from tqdm import tqdm
 
 from clients.calls import ServerRefused
@@ -55,7 +56,7 @@ class Day:
     rng: random.Random = field(default_factory=lambda: random.Random(SEED))
     report: dict[str, dict[str, Any]] = field(default_factory=lambda: {"seconds": {}})
     shots: list[Shot] = field(default_factory=list)
-    moderator: User | None = None
+    moderators: list[User] = field(default_factory=list)
     password: str = ""
 
     @property
@@ -85,7 +86,7 @@ def play(folder: Path | None) -> Day:
     ):
         with day.step("upload", f"{day.phones} phones join and send them over HTTP"):
             upload(day, crowd, servers)
-        with day.step("moderation", "A moderator looks at every photo"):
+        with day.step("moderation", "A moderator looks at every photo, a second one at the first photos of each volunteer"):
             moderate(day)
         with day.step("night", "The night: snapshot, fine-tune, evaluate, export, gate, release"):
             night(day)
@@ -106,7 +107,9 @@ def prepare(day: Day) -> None:
         raise DemoFailed(f"{day.folder} needs at least two folders with photos, like {day.folder}/<label>/<photo>.jpg.")
     prepare_recognizer(slug=day.recognizer, names=names)
     day.password = secrets.token_urlsafe(9)
-    day.moderator = User.objects.create_superuser("demo", password=day.password)
+    # As many as must agree on a newcomer's first photos; whoever opens the demo signs in as the first.
+    names = ["demo", *(f"demo-{number}" for number in range(2, settings.MODERATORS_FOR_FIRST + 1))]
+    day.moderators = [User.objects.create_superuser(name, password=day.password) for name in names]
 
 
 def take_photos(day: Day) -> None:
@@ -152,31 +155,39 @@ def send_nonsense(day: Day, phone: Phone) -> Counter[str]:
 
 
 def moderate(day: Day) -> None:
-    """Accept what shows what it claims; of the rest, relabel every second one and reject the others."""
-    truth = {shot.photo_id: shot.truth for shot in day.shots}
+    """Each moderator goes through what waits for them; all of them see what a photo shows, so they agree."""
     recognizer = Recognizer.objects.get(slug=day.recognizer)
-    labels = {label.slug: label for label in recognizer.labels.all()}
-    verdicts: Counter[str] = Counter()
-    waiting = list(moderation.queue(recognizer=recognizer))
-    with bar(len(waiting), "deciding", "photo") as deciding:
-        for photo in waiting:
-            shown = truth[photo.pk]
-            verdict, label, reason = "accept", None, ""
-            if shown != photo.claimed.slug:
-                relabel = verdicts["relabel"] <= verdicts["reject"]
-                verdict, label, reason = ("relabel", labels[shown], "") if relabel else ("reject", None, "wrong-label")
-            moderation.decide(
-                photo_id=photo.pk, moderator=day.moderator, verdict=verdict, label=label, reason=reason, seen_state=photo.state
-            )
-            verdicts[verdict] += 1
-            deciding.update()
+    verdicts = _verdicts(day, recognizer)
+    for moderator in day.moderators:
+        waiting = list(moderation.queue(recognizer=recognizer, moderator=moderator))
+        with bar(len(waiting), "deciding", "photo") as deciding:
+            for photo in waiting:
+                moderation.decide(photo_id=photo.pk, moderator=moderator, seen_state=photo.state, **verdicts[photo.pk])
+                deciding.update()
     photos = Photo.objects.filter(recognizer=recognizer)
     day.report["photos"] |= {
         "accepted": photos.filter(state=Photo.State.ACCEPTED).count(),
         "rejected": photos.filter(state=Photo.State.REJECTED).count(),
-        "relabelled": verdicts["relabel"],
+        "relabelled": photos.filter(state=Photo.State.ACCEPTED).exclude(label=F("claimed")).count(),
         "broken": photos.filter(state=Photo.State.BROKEN).count(),
     }
+
+
+def _verdicts(day: Day, recognizer: Recognizer) -> dict[uuid.UUID, dict[str, Any]]:
+    """Accept what shows what it claims; of the rest, relabel every second one and reject the others."""
+    truth = {shot.photo_id: shot.truth for shot in day.shots}
+    labels = {label.slug: label for label in recognizer.labels.all()}
+    verdicts: dict[uuid.UUID, dict[str, Any]] = {}
+    wrong = 0
+    for photo in moderation.queue(recognizer=recognizer):
+        shown = truth[photo.pk]
+        if shown == photo.claimed.slug:
+            verdicts[photo.pk] = {"verdict": "accept"}
+            continue
+        relabel = {"verdict": "relabel", "label": labels[shown]}
+        verdicts[photo.pk] = {"verdict": "reject", "reason": "wrong-label"} if wrong % 2 else relabel
+        wrong += 1
+    return verdicts
 
 
 def night(day: Day) -> None:

@@ -58,7 +58,7 @@ def test_without_the_tick_only_the_first_is_decided(admin_client: Client, burst:
 
 def test_one_picture_gets_one_label_whatever_was_claimed(moderator: Any, live_photo: Any) -> None:
     copper, silver = live_photo("copper", "pending", seed=3), live_photo("silver", "pending", seed=3)
-    assert decide_alike(photo_ids=[copper.pk, silver.pk], moderator=moderator, verdict="accept") == (2, [])
+    assert decide_alike(photo_ids=[copper.pk, silver.pk], moderator=moderator, verdict="accept") == (2, 0, [])
     labels = Photo.objects.order_by("received_at").values_list("label__slug", "decisions__verdict")
     assert list(labels) == [("copper", "accept"), ("copper", "relabel")]
 
@@ -69,7 +69,7 @@ def test_what_does_not_look_the_same_or_was_decided_is_refused_and_the_rest_is_d
     stranger = live_photo(seed=4, state="pending")
     decide(photo_id=burst[1].pk, moderator=moderator, verdict="reject", reason="unclear")
     ids = [burst[0].pk, burst[1].pk, stranger.pk, uuid.uuid4(), burst[2].pk]
-    done, refused = decide_alike(photo_ids=ids, moderator=moderator, verdict="accept")
+    done, _, refused = decide_alike(photo_ids=ids, moderator=moderator, verdict="accept")
     assert done == 2 and [str(problem.facts["photo"]) for problem in refused] == [str(pk) for pk in ids[1:4]]
     assert states([*burst, stranger]) == ["accepted", "rejected", "accepted", "pending", "pending"]
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from PIL import Image
 
@@ -77,6 +78,8 @@ def site(live_server, settings) -> str:
 @pytest.mark.whole_path
 @pytest.mark.django_db(transaction=True)
 def test_a_photo_becomes_a_model_and_a_mail(recognizer, moderator, site, sink, settings, tmp_path):
+    settings.MODERATORS_FOR_FIRST = 2
+    colleague = User.objects.create_user("colleague", is_staff=True)
     labels = list(COLOURS)
     shots = [Shot(labels[index % 3], labels[index % 3], photo_of(labels[index % 3], index)) for index in range(PHONES * EACH)]
     with Crowd(site, PHONES, tmp_path) as crowd:
@@ -95,8 +98,10 @@ def test_a_photo_becomes_a_model_and_a_mail(recognizer, moderator, site, sink, s
         assert len(waiting) == len(shots)
         rejected = waiting.pop()
         moderation.decide(photo_id=rejected.pk, moderator=moderator, verdict="reject", reason="unclear")
-        for photo in waiting:
-            moderation.decide(photo_id=photo.pk, moderator=moderator, verdict="accept")
+        for person in (moderator, colleague):  # the first photos of each volunteer take two of them
+            for photo in moderation.queue(recognizer=recognizer, moderator=person):
+                moderation.decide(photo_id=photo.pk, moderator=person, verdict="accept")
+        assert not moderation.queue(recognizer=recognizer).exists()
 
         # SNAPSHOT → … → RELEASE: a whole night in its own process.
         run, _ = runs.open_slot(recognizer=recognizer, slot="whole path")

@@ -1,4 +1,4 @@
-"""What collector tells us: photos were withdrawn, or somebody asks what became of a photo, of an erasure, of all they sent."""
+"""What collector tells us or asks: photos were withdrawn, what became of a photo or an erasure, which labels are doubted."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,10 +7,12 @@ from uuid import UUID
 from django.db.models import Q
 from django.dispatch import receiver
 
-from collector.models import Erasure, Photo, Volunteer
-from collector.signals import erasure_described, photo_described, photos_withdrawn, volunteer_described
+from collector.models import Erasure, Photo, Recognizer, Volunteer
+from collector.second_looks import SecondLook
+from collector.signals import erasure_described, labels_doubted, photo_described, photos_withdrawn, volunteer_described
 from training import conditions, fixes, looks, receipts, snapshot
 from training.models import Condition, Fix, PhotoValue, Suspect
+from training.suspects import open_suspects
 
 
 @receiver(photos_withdrawn)
@@ -80,3 +82,35 @@ def tell_everything(sender: Any, volunteer: Volunteer, **kwargs: Any) -> dict[st
             for row in measured.iterator()
         ),
     }
+
+
+@receiver(volunteer_described)
+def tell_all_doubts(sender: Any, volunteer: Volunteer, **kwargs: Any) -> dict[str, Iterator[dict[str, Any]]]:
+    """For the takeout: which labels of their photos a night doubted."""
+    rows = Suspect.objects.filter(photo__volunteer=volunteer).select_related("run__recognizer", "given", "suggested")
+    return {
+        "doubts": (
+            {
+                "photo": str(row.photo_id),
+                "run": receipts.name(row.run),
+                "given": row.given.slug,
+                "suggested": row.suggested.slug,
+                "confidence": row.confidence,
+            }
+            for row in rows.order_by("pk").iterator()
+        )
+    }
+
+
+@receiver(labels_doubted)
+def name_suspects(sender: Any, recognizer: Recognizer, **kwargs: Any) -> list[SecondLook]:
+    """For the moderators: what the newest night still doubts."""
+    return [
+        SecondLook(
+            photo_id=row.photo_id,
+            given_id=row.given_id,
+            suggested_id=row.suggested_id,
+            because=f"A model that has not seen this photo gives “{row.given.name}” {row.confidence:.0%}.",
+        )
+        for row in open_suspects(recognizer)
+    ]
