@@ -33,9 +33,11 @@ def decide(
     label: Label | None = None,
     reason: str = "",
     seen_state: str | None = None,
+    split: str = "",
 ) -> Decision:
     """Accept, reject or relabel one decoded photo. `seen_state` is the state the moderator saw: if another moderator was
-    faster, nothing is decided twice. Raises UnknownPhoto, NotDecidable, UnknownLabel.
+    faster, nothing is decided twice. `split` is where its owner wants it, as far as its kin leave the choice (see
+    `splits.split_for`). Raises UnknownPhoto, NotDecidable, UnknownLabel.
     """
     photo = Photo.objects.select_related("claimed", "recognizer").filter(pk=photo_id).first()
     if photo is None:
@@ -50,7 +52,7 @@ def decide(
             photo=photo, moderator=moderator, verdict=verdict, label=label if verdict == "relabel" else None, reason=reason
         )
         seen = [seen_state] if seen_state else list(DECIDABLE)
-        if not Photo.objects.filter(pk=photo_id, state__in=seen).update(**_changes(photo, label)):
+        if not Photo.objects.filter(pk=photo_id, state__in=seen).update(**_changes(photo, label, split)):
             # raised inside the transaction: the decision row goes with it
             raise NotDecidable("Another moderator decided it, or it was withdrawn. Look again.", photo=str(photo_id))
     return decision
@@ -145,12 +147,12 @@ def _check(photo: Photo, verdict: str, label: Label | None, reason: str) -> None
         raise UnknownLabel("Relabelling needs a label of the same recognizer.", photo=str(photo.pk))
 
 
-def _changes(photo: Photo, label: Label | None) -> dict[str, object]:
+def _changes(photo: Photo, label: Label | None, split: str) -> dict[str, object]:
     if label is None:
         return {"state": Photo.State.REJECTED, "label": None}
     return {
         "state": Photo.State.ACCEPTED,
         "label": label,
-        "split": photo.split or split_for(photo, label),  # fixed the first time, for good
+        "split": photo.split or split_for(photo, label, wanted=split),  # fixed the first time, for good
         "accepted_at": photo.accepted_at or timezone.now(),
     }
