@@ -195,6 +195,11 @@ def test_a_file_that_is_always_certain_and_often_wrong_is_refused():
     assert failures(judged(float_probabilities=certain, int8_probabilities=certain)) == ["calibration error"]
 
 
+def test_a_file_that_is_too_modest_is_not_refused_for_that():
+    modest = answers(np.arange(200) % 5, 20) * 0.1 + 0.18
+    assert judged(float_probabilities=modest, int8_probabilities=modest).passed
+
+
 def test_a_file_whose_confidence_became_clearly_less_honest_is_refused():
     truth, before, after = crowd(5, 100, 4)
     claimed = np.eye(5)[said(truth, after, 5).argmax(axis=1)] * 0.65 + 0.07  # claims 72 %, is right on 87 %

@@ -141,6 +141,11 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float | None
     return float(abs(_gaps(confidence, right).sum(axis=0)).sum() / len(right)) if len(right) else None
 
 
+def overconfidence(confidence: np.ndarray, right: np.ndarray) -> float:
+    """The part of the calibration error that comes from bins in which more is claimed than is right, 0…1; there are photos."""
+    return float(_gaps(confidence, right).sum(axis=0).clip(min=0).sum() / len(right))
+
+
 def calibration_noise(confidence: np.ndarray, groups: Sequence[str] | None = None) -> float:
     """The error that a perfectly calibrated file with these confidences would still show in 1 night of 40: its outcomes are
     drawn from its confidences (Bröcker and Smith 2007), with one fate for each cluster."""
