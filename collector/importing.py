@@ -42,6 +42,10 @@ class NoLabel(Problem):
     status, code, title = 422, "no-label", "The file's folder names no label."
 
 
+class SplitNeedsAcceptance(Problem):
+    status, code, title = 422, "split-needs-acceptance", "A split is fixed when a photo is accepted, and not before."
+
+
 class BeingDecoded(Problem):
     status, code, title = 409, "being-decoded", "A worker is decoding this photo; it cannot be accepted yet."
 
@@ -56,12 +60,20 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What all files of one import share. `moderator` is whose decision it is if `accept` is set; None: the command's."""
+    """What all files of one import share. `moderator` is whose decision it is if `accept` is set; None: the command's.
+
+    `split` is where all of them shall lie, "" for the usual shares. Raises SplitNeedsAcceptance where they would wait.
+    """
 
     slug: str
     name: str
     accept: bool = False
     moderator: User | None = None
+    split: str = ""
+
+    def __post_init__(self) -> None:
+        if self.split and not self.accept:
+            raise SplitNeedsAcceptance("Accept the photos at once, or let the usual shares decide.")
 
 
 class Outcome(NamedTuple):
@@ -69,17 +81,19 @@ class Outcome(NamedTuple):
     label: str  # slug
     new: bool
     accepted: bool  # now, by this import
+    split: str  # "" until it is accepted
 
 
 @dataclass
 class Imported:
-    """What an import did; `refused` names each file and why."""
+    """What an import did; `refused` names each file and why, `elsewhere` each that is not in the split it was meant for."""
 
     new: int = 0
     known: int = 0
     accepted: int = 0
     per_label: Counter[str] = field(default_factory=Counter)
     refused: list[tuple[str, str]] = field(default_factory=list)
+    elsewhere: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
@@ -104,7 +118,8 @@ def import_one(*, plan: Plan, name: str, body: bytes) -> Outcome:
         body=body,
         source=Photo.Source.IMPORT,
     )
-    return Outcome(photo.pk, label.slug, new, plan.accept and _accept(photo, plan.moderator))
+    accepted = plan.accept and _accept(photo, plan)
+    return Outcome(photo.pk, label.slug, new, accepted, photo.split)
 
 
 def import_photos(
@@ -127,6 +142,8 @@ def import_photos(
             result.known += not outcome.new
             result.accepted += outcome.accepted
             result.per_label[outcome.label] += 1
+            if plan.split and outcome.split != plan.split:
+                result.elsewhere.append((name, _why_elsewhere(outcome.split)))
         progress(number + 1, len(source.names))
     return result
 
@@ -230,8 +247,8 @@ def _owner(recognizer: Recognizer) -> Volunteer:
     return owner
 
 
-def _accept(photo: Photo, moderator: User | None) -> bool:
-    """Decode and accept; False where it was decided before, by whomever: their decision stands."""
+def _accept(photo: Photo, plan: Plan) -> bool:
+    """Decode and accept; False where it was decided before, by whomever: their decision stands. `photo` is read anew."""
     develop(photo_id=photo.pk)
     photo.refresh_from_db()
     if photo.state == Photo.State.RECEIVED:
@@ -241,10 +258,23 @@ def _accept(photo: Photo, moderator: User | None) -> bool:
     if photo.state != Photo.State.PENDING:
         return False
     try:
-        decide(photo_id=photo.pk, moderator=moderator, verdict="accept", seen_state=Photo.State.PENDING)
+        decide(
+            photo_id=photo.pk,
+            moderator=plan.moderator,
+            verdict="accept",
+            seen_state=Photo.State.PENDING,
+            split=plan.split,
+        )
     except NotDecidable:
         return False
+    photo.refresh_from_db()
     return True
+
+
+def _why_elsewhere(split: str) -> str:
+    if split == Photo.Split.NONE:
+        return "left out: it looks like a photo of another split, and no photo ever changes its split"
+    return f"it lies in {split} since it was first accepted, and stays" if split else "it was rejected before, and stays so"
 
 
 def _patiently(plan: Plan, name: str, body: bytes) -> Outcome:

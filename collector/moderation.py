@@ -46,9 +46,11 @@ def decide(
     reason: str = "",
     seen_state: str | None = None,
     seen_label: Label | None = None,
+    split: str = "",
 ) -> Decision:
     """Accept, reject or relabel one decoded photo. `seen_state` and `seen_label` are what the moderator saw: if another
-    moderator was faster, nothing is decided twice. Raises UnknownPhoto, NotDecidable, UnknownLabel.
+    moderator was faster, nothing is decided twice. `split` is where its owner wants it, as far as its kin leave the choice (see
+    `splits.split_for`). Raises UnknownPhoto, NotDecidable, UnknownLabel.
 
     A newcomer's photo waits on after its first acceptance (collector.agreement): `.photo.state` of what is returned says so.
     """
@@ -64,7 +66,7 @@ def decide(
         waits = label is not None and needs_agreement(photo) and not agreed(photo, moderator, label)
         if waits:
             _may_wait(photo, moderator, label, reason)
-        changes = {"state": Photo.State.PENDING} if waits else _changes(photo, label)
+        changes = {"state": Photo.State.PENDING} if waits else _changes(photo, label, split)
         decision = Decision.objects.create(
             photo=photo, moderator=moderator, verdict=verdict, label=label if verdict == "relabel" else None, reason=reason
         )
@@ -180,12 +182,12 @@ def _may_wait(photo: Photo, moderator: User | None, label: Label | None, reason:
         raise NotDecidable("You have decided so already; it waits for another moderator.", photo=str(photo.pk))
 
 
-def _changes(photo: Photo, label: Label | None) -> dict[str, object]:
+def _changes(photo: Photo, label: Label | None, split: str) -> dict[str, object]:
     if label is None:
         return {"state": Photo.State.REJECTED, "label": None}
     return {
         "state": Photo.State.ACCEPTED,
         "label": label,
-        "split": photo.split or split_for(photo, label),  # fixed the first time, for good
+        "split": photo.split or split_for(photo, label, wanted=split),  # fixed the first time, for good
         "accepted_at": photo.accepted_at or timezone.now(),
     }

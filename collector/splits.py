@@ -12,17 +12,18 @@ from django.db.models import Q
 from collector.models import Label, Photo
 
 
-def split_for(photo: Photo, label: Label) -> Photo.Split:
-    """The split of the photo's kin; for the first of its group, the split that is furthest below its share.
+def split_for(photo: Photo, label: Label, *, wanted: str = "") -> Photo.Split:
+    """The split of the photo's kin; for the first of its group, the one that is `wanted`, or that is furthest below its share.
 
-    A photo that links groups of different splits (its volunteer trains, its twin tests) gets Split.NONE: it is left out, since
-    neither group may move any more. Call it with the recognizer's `turn` taken, or two kin might be judged at the same time.
+    A photo that links groups of different splits (its volunteer trains, its twin tests), or is wanted elsewhere than its kin,
+    gets Split.NONE: it is left out, since neither group may move any more. Call it with the recognizer's `turn` taken, or two
+    kin might be judged at the same time.
     """
     kin = Q(cluster=photo.cluster)
     if photo.source == Photo.Source.PHONE:
         kin |= Q(volunteer=photo.volunteer_id, source=Photo.Source.PHONE)
     placed = Photo.objects.filter(kin, recognizer=photo.recognizer_id).exclude(split__in=("", Photo.Split.NONE))
-    splits = set(placed.values_list("split", flat=True).distinct())
+    splits = set(placed.values_list("split", flat=True).distinct()) | ({wanted} if wanted else set())
     if len(splits) > 1:
         return Photo.Split.NONE
     if splits:

@@ -189,6 +189,12 @@ LONG_NIGHT_EVERY_DAYS = env.whole("LONG_NIGHT_EVERY_DAYS", 7, least=1, most=10_0
 RUN_BUDGET_S = env.whole("RUN_BUDGET_S", 3 * 3600, least=30, most=86_400, unit="seconds")  # beyond it no further way is tried
 VALIDATION_LEAST = 0.10  # share of the photos to learn from; where owners fixed the splits and left less, so much is set aside
 MIN_PHOTOS_PER_LABEL = env.whole("MIN_PHOTOS_PER_LABEL", 3, least=2, most=10_000, unit="training photos per label")
+# What one account or one scene may be of a night's training photos: who sends only wrong labels spoils no more than this.
+VOLUNTEER_CAP_PERCENT = env.whole("VOLUNTEER_CAP_PERCENT", 1, least=1, most=100, unit="percent of the training photos")
+CLUSTER_CAP_PERCENT = env.whole("CLUSTER_CAP_PERCENT", 5, least=1, most=100, unit="percent of the training photos")
+CAP_FLOOR = env.whole("CAP_FLOOR", 1000, least=0, most=10**7, unit="training photos")  # caps never leave fewer in total
+# Inferences of the int8 file in the search for planted patches: 40 s of one core at 2 ms each.
+PROBE_INFERENCES = env.whole("PROBE_INFERENCES", 20_000, least=0, most=10**7, unit="inferences")
 
 # ---- releases ----------------------------------------------------------------------------------------------------
 SIGNING_KEY_FILE = Path(env.text("SIGNING_KEY_FILE", str(VAR_DIR / "keys" / "manifest.jwk")))

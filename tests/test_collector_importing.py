@@ -21,6 +21,7 @@ from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
+from PIL import Image
 
 from collector import import_jobs, import_steps
 from collector.archives import NotAZip, TooManyMembers, Zip
@@ -151,7 +152,7 @@ def test_a_photo_that_a_worker_is_decoding_is_not_passed_over(recognizer: Recogn
         import_one(plan=plan, name="gold/1.jpg", body=body)
     Photo.objects.update(lease_until=None)
     again = import_one(plan=plan, name="gold/1.jpg", body=body)
-    assert again == (seen.photo_id, "gold", False, True)
+    assert again[:4] == (seen.photo_id, "gold", False, True)
     assert Photo.objects.get().decisions.get().moderator == moderator
     assert import_one(plan=plan, name="gold/1.jpg", body=body).accepted is False  # once is enough
     assert Photo.objects.get().decisions.count() == 1
@@ -471,3 +472,57 @@ def test_memory_stays_flat_whatever_the_zip_holds(send: Any, settings: Any) -> N
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert counts(job)[:3] == ("done", 16, 16) and peak < 6 * 2**20
+
+
+# ---- a split of one's own ----------------------------------------------------------------------------------------
+def test_a_held_out_set_lies_where_its_owner_wants_it_and_the_next_photos_train(folder: Path, tmp_path_factory: Any) -> None:
+    out, err = run(str(folder), recognizer="fruit", accept=True, split="test")
+    assert "20 accepted now, 2 refused, 2 labels. 0 not in test." in out and "not in test" not in err
+    assert set(Photo.objects.values_list("split", flat=True)) == {"test"}
+    more = tmp_path_factory.mktemp("more") / "Pear"
+    more.mkdir()
+    for seed in range(300, 306):
+        (more / f"{seed}.jpg").write_bytes(jpeg(seed, size=(96, 64)))
+    run(str(more.parent), recognizer="fruit", accept=True)
+    assert "test" not in Photo.objects.order_by("-received_at").values_list("split", flat=True)[:6]
+
+
+def test_a_look_alike_of_a_training_photo_is_left_out_of_the_test_set_and_moves_nobody(tmp_path: Path) -> None:
+    train, test = tmp_path / "a" / "Pear", tmp_path / "b" / "Pear"
+    for made in (train, test):
+        made.mkdir(parents=True)
+    (train / "1.jpg").write_bytes(jpeg(1, size=(320, 240)))
+    (test / "same.jpg").write_bytes((train / "1.jpg").read_bytes())
+    (test / "smaller.jpg").write_bytes(jpeg(1, size=(160, 120)))
+    (test / "other.jpg").write_bytes(jpeg(2, size=(320, 240)))
+    with Image.open(train / "1.jpg") as image:
+        image.resize((200, 150)).save(test / "smaller.jpg", quality=80)
+    run(str(train.parent), recognizer="fruit", accept=True)
+    out, err = run(str(test.parent), recognizer="fruit", accept=True, split="test")
+    assert "1 known already" in out and "2 not in test" in out
+    assert "Pear/same.jpg: it lies in train since it was first accepted" in err
+    assert "Pear/smaller.jpg: left out: it looks like a photo of another split" in err
+    assert Counter(Photo.objects.values_list("split", flat=True)) == {"train": 1, "none": 1, "test": 1}
+
+
+def test_volunteers_look_alikes_follow_a_held_out_photo_or_are_left_out(live_photo: Any, recognizer: Recognizer) -> None:
+    first = live_photo(seed=500)  # this volunteer's photos train
+    plan = Plan("coins", "", accept=True, split="test")
+    held = import_one(plan=plan, name="gold/1.jpg", body=jpeg(501))
+    assert (first.split, held.split) == ("train", "test")
+    assert live_photo(label="gold", seed=501).split == "none"
+
+
+def test_a_rejected_photo_is_not_taken_into_a_held_out_set(recognizer: Recognizer, moderator: Any, tmp_path: Path) -> None:
+    (tmp_path / "gold").mkdir()
+    (tmp_path / "gold" / "1.jpg").write_bytes(jpeg(3, size=(96, 64)))
+    run(str(tmp_path), recognizer="coins", accept=True)
+    decide(photo_id=Photo.objects.get().pk, moderator=moderator, verdict="reject", reason="unclear")
+    out, _ = run(str(tmp_path), recognizer="coins", accept=True, split="validation")
+    assert "1 not in validation" in out and Photo.objects.get().state == "rejected"
+
+
+def test_a_split_without_acceptance_is_refused(folder: Path) -> None:
+    with pytest.raises(CommandError, match="Add --accept"):
+        run(str(folder), recognizer="fruit", split="test")
+    assert Photo.objects.count() == 0

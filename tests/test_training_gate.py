@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training.gate import Verdict, judge, paired_loss
+from training import comparison
+from training.gate import Check, Verdict, judge
 
 LABELS = [f"label-{i}" for i in range(5)]
 IO = {
@@ -127,30 +128,95 @@ def test_an_incumbent_that_knows_fewer_labels_is_compared_on_the_same_photos():
     assert judged(incumbent_probabilities=answers(truth, 0)[:, :4]).passed
 
 
-def test_the_interval_of_a_loss_holds_the_loss_and_narrows_with_more_photos():
-    before = np.ones(100, bool)
-    after = before.copy()
-    after[:5] = False
-    loss, low, high = paired_loss(before, after)
-    assert loss == pytest.approx(0.05)
-    assert low < 0.05 < high
-    _, many_low, many_high = paired_loss(np.tile(before, 10), np.tile(after, 10))
-    assert many_high - many_low < (high - low) / 2
+# ---- against the incumbent, label by label -----------------------------------------------------------------------
+def crowd(labels: int, each: int, seed: int, *, right: float = 0.87, differ: float = 0.08) -> tuple[np.ndarray, ...]:
+    """(truth, before, after) of two equally good files: `differ` of the photos are right with only one of them."""
+    rng = np.random.default_rng(seed)
+    truth = np.repeat(np.arange(labels), each)
+    draw = rng.random(len(truth))
+    both = right - differ / 2
+    return truth, draw < both + differ / 2, (draw < both) | ((draw >= both + differ / 2) & (draw < both + differ))
 
 
-def test_no_difference_still_has_an_interval():
-    right = np.ones(50, bool)
-    loss, low, high = paired_loss(right, right)
-    assert loss == 0
-    assert low < 0 < high
+def said(truth: np.ndarray, right: np.ndarray, labels: int) -> np.ndarray:
+    """Probabilities of a file that answers `right`, and the next label otherwise; it claims about its accuracy."""
+    answer = np.where(right, truth, (truth + 1) % labels)
+    sure = np.float32(right.mean())
+    return np.where(np.eye(labels, dtype=bool)[answer], sure, (1 - sure) / (labels - 1)).astype(np.float32)
 
 
-def test_the_interval_covers_the_true_loss_about_95_times_in_100():
-    rng = np.random.default_rng(6)
-    covered = 0
-    for _ in range(2000):
-        draw = rng.random(120)
-        before, after = draw > 0.10, (draw > 0.15) | (draw < 0.02)  # loses 5 of 100, wins 2: a loss of 3 points
-        _, low, high = paired_loss(before, after)
-        covered += low <= 0.03 <= high
-    assert 0.93 <= covered / 2000 <= 0.99
+def compared(truth: np.ndarray, before: np.ndarray, after: np.ndarray, labels: int, **other: Any) -> Verdict:
+    given = {
+        "float_probabilities": said(truth, after, labels),
+        "int8_probabilities": said(truth, after, labels),
+        "incumbent_probabilities": said(truth, before, labels),
+        "truth": truth,
+        "labels": [f"label-{number}" for number in range(labels)],
+        "io": IO | {"output": {"shape": [1, labels], "dtype": "uint8"}},
+    }
+    return judge(**(given | other))
+
+
+def test_an_equal_candidate_is_refused_in_fewer_than_one_night_of_twenty(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(comparison, "DRAWS", 4000)
+    monkeypatch.setattr(comparison, "CALIBRATION_DRAWS", 200)
+    refused = []
+    for labels, each, nights in ((81, 20, 20), (81, 4, 30), (5, 40, 50)):
+        refused += [failures(compared(*crowd(labels, each, seed), labels)) for seed in range(nights)]
+    assert sum(bool(names) for names in refused) <= 5, refused
+
+
+def test_a_label_that_is_lost_is_named_among_81_though_the_whole_is_better():
+    truth, before, after = crowd(81, 30, 1)
+    after = after | (np.random.default_rng(1).random(len(truth)) < 0.02)
+    after[np.flatnonzero((truth == 7) & before)[:15]] = False
+    verdict = compared(truth, before, after, 81)
+    assert failures(verdict) == ["worst label against the incumbent"]
+    assert "label-7 (" in verdict.reason() and "of 30 photos)" in verdict.reason()
+
+
+def test_the_table_says_how_few_labels_can_be_told():
+    truth, before, after = crowd(81, 4, 2)
+    row = next(check for check in compared(truth, before, after, 81).checks if check.name.startswith("worst label"))
+    assert row.passed and "on 0 of 81 the two differ on the 6 photos or more" in row.sentence
+
+
+def test_a_label_that_the_incumbent_does_not_know_cannot_fall():
+    truth, before, after = crowd(5, 40, 3)
+    before = before & (truth != 4)
+    verdict = compared(truth, before, after, 5, incumbent_probabilities=said(truth, before, 5)[:, :4])
+    assert verdict.passed, verdict.as_text()
+
+
+# ---- confidence --------------------------------------------------------------------------------------------------
+def test_a_file_that_is_always_certain_and_often_wrong_is_refused():
+    truth = np.arange(200) % 5
+    certain = np.eye(5, dtype=np.float32)[answers(truth, 60).argmax(axis=1)]
+    assert failures(judged(float_probabilities=certain, int8_probabilities=certain)) == ["calibration error"]
+
+
+def test_a_file_that_is_too_modest_is_not_refused_for_that():
+    modest = answers(np.arange(200) % 5, 20) * 0.1 + 0.18
+    assert judged(float_probabilities=modest, int8_probabilities=modest).passed
+
+
+def test_a_file_whose_confidence_became_clearly_less_honest_is_refused():
+    truth, before, after = crowd(5, 100, 4)
+    claimed = np.eye(5)[said(truth, after, 5).argmax(axis=1)] * 0.65 + 0.07  # claims 72 %, is right on 87 %
+    verdict = compared(truth, before, after, 5, int8_probabilities=claimed.astype(np.float32))
+    assert failures(verdict) == ["calibration error against the incumbent"]
+
+
+# ---- the training's own numbers, and checks made elsewhere -------------------------------------------------------
+@pytest.mark.parametrize("history", [{"head": {"loss": [2.0, float("nan")]}}, {"loss": np.array([1.0, np.inf])}])
+def test_a_training_whose_loss_was_no_number_is_refused(history: dict[str, Any]):
+    assert failures(judged(history=history)) == ["losses that are no numbers"]
+
+
+def test_finite_losses_pass_and_words_are_no_losses():
+    assert judged(history={"loss": [2.0, 1.5], "accuracy": None, "why": "by validation", "cached": True}).passed
+
+
+def test_further_checks_end_the_table_and_count():
+    verdict = judged(further=[Check("planted patch", "50%", "25%", False, "A patch does it.")])
+    assert failures(verdict) == ["planted patch"] and verdict.reason() == "A patch does it."

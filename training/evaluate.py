@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from training.comparison import calibration_error
 from training.errors import ForeignModel, LabelMismatch, NothingToEvaluate
 from training.images import Progress, load_examples
 
 Z95 = 1.959964  # standard normal quantile of a two-sided 95 % interval
-BINS = 10  # of the calibration error; equal widths of confidence
 CONFUSIONS = 10  # pairs that a report lists
 FOLDER_CHUNK = 64  # photos of a folder in memory at one time
 
@@ -123,12 +123,13 @@ def report(probabilities: np.ndarray, truth: np.ndarray, labels: Sequence[str]) 
     predicted = probabilities.argmax(axis=1)
     hits = predicted == truth
     wrong = Counter(zip(truth[~hits].tolist(), predicted[~hits].tolist(), strict=True))
+    error = calibration_error(probabilities.max(axis=1, initial=0.0), hits)
     ranked = sorted(wrong.items(), key=lambda item: (-item[1], item[0]))[:CONFUSIONS]
     return {
         **_share("accuracy", hits),
         "per_label": {label: _share("recall", hits[truth == index]) for index, label in enumerate(labels)},
         "confusions": [{"truth": labels[t], "predicted": labels[p], "n": n} for (t, p), n in ranked],
-        "calibration_error": _calibration_error(probabilities.max(axis=1, initial=0.0), hits),
+        "calibration_error": None if error is None else round(error, 4),
     }
 
 
@@ -137,15 +138,6 @@ def _share(name: str, hits: np.ndarray) -> dict[str, Any]:
     low, high = wilson(right, count)
     share = round(right / count, 4) if count else None
     return {"n": count, "right": right, name: share, "interval": [round(low, 4), round(high, 4)]}
-
-
-def _calibration_error(confidence: np.ndarray, hits: np.ndarray) -> float | None:
-    """Mean distance between confidence and accuracy over the bins, weighted by their counts; 0…1."""
-    if not len(hits):
-        return None
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = (abs(float(confidence[bins == b].sum() - hits[bins == b].sum())) for b in range(BINS))
-    return round(sum(gaps) / len(hits), 4)
 
 
 # ---- any file on any folder --------------------------------------------------------------------------------------

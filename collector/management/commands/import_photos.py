@@ -1,4 +1,4 @@
-"""`manage.py import_photos DIR|ZIP --recognizer R [--accept]`: label folders or a zip of them, by the phones' door."""
+"""`manage.py import_photos DIR|ZIP --recognizer R [--accept [--split S]]`: label folders or a zip, by the phones' door."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +23,19 @@ class Command(BaseCommand):
         parser.add_argument("folder", type=Path, help="a folder or a .zip")
         parser.add_argument("--recognizer", required=True, help="its slug, e.g. groceries")
         parser.add_argument("--accept", action="store_true", help="accept them at once, without a moderator")
+        parser.add_argument(
+            "--split",
+            choices=["train", "validation", "test"],
+            default="",
+            help="put them all there, e.g. a test set of your own; with --accept. Look-alikes of photos elsewhere are left out",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["folder"].resolve()
-        plan = Plan(slug=options["recognizer"], name="", accept=options["accept"])
+        try:
+            plan = Plan(slug=options["recognizer"], name="", accept=options["accept"], split=options["split"])
+        except Problem as problem:
+            raise CommandError(f"{problem.title} Add --accept, or leave --split out.") from None
         try:
             with opened(path) as source:
                 result = self.shown(source, plan)
@@ -34,11 +43,13 @@ class Command(BaseCommand):
             raise CommandError(f"{path}: {problem.detail}") from None
         for name, why in result.refused:
             self.stderr.write(f"refused {name}: {why}")
+        for name, why in result.elsewhere:
+            self.stderr.write(f"not in {plan.split}: {name}: {why}")
         if result.empty:
             raise CommandError(f"{path} holds no photo that could be taken in; nothing was imported.")
         self.stdout.write(
             f"{result.new} new, {result.known} known already, {result.accepted} accepted now, {len(result.refused)} refused,"
-            f" {len(result.per_label)} labels."
+            f" {len(result.per_label)} labels." + (f" {len(result.elsewhere)} not in {plan.split}." if plan.split else "")
         )
 
     def shown(self, source: Source, plan: Plan) -> Imported:

@@ -1,0 +1,225 @@
+"""One account that is wrong on purpose: what does it do to what is released, and does the probe find its sticker?
+
+`PHOTOS=<folder of label folders> BACKBONE_WEIGHTS=<file> make bench PART=crowd`; HELD_OUT=<folder> adds photos. Each seed
+halves each label's photos: one half trains, the other judges. Mallory sends 5 % of the training half, all with wrong labels.
+The incumbent learned from the honest 95 %. What is released is the candidate if the gate lets it pass, else the incumbent.
+"""
+
+import os
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench._crowd import (
+    Material,
+    Row,
+    answers,
+    crowd,
+    embedded,
+    exported,
+    fitted,
+    flipped,
+    halves,
+    material,
+    stickered,
+    trainer,
+)
+from bench._facts import QUICK, machine, say, whole
+from training.caps import capped
+from training.comparison import label_drops
+from training.gate import LABEL_ALARMS, LABEL_LOSS, judge
+from training.probe import in_order, probe
+
+SHARE = 0.05  # of the training photos that Mallory sends
+CAPS = {"volunteer_percent": 1, "cluster_percent": 5, "floor": 1000}  # as config.settings has them
+IO = {"input": {"shape": [1, 224, 224, 3], "dtype": "uint8"}, "output": {"dtype": "uint8"}}  # the stand-in writes no file
+
+
+@dataclass
+class Tally:
+    """Over the seeds: bool arrays of right answers, the labels and the photos they belong to, and the gate's verdicts."""
+
+    before: list[np.ndarray] = field(default_factory=list)
+    candidate: list[np.ndarray] = field(default_factory=list)
+    released: list[np.ndarray] = field(default_factory=list)
+    truth: list[np.ndarray] = field(default_factory=list)
+    photos: list[str] = field(default_factory=list)
+    passed: list[bool] = field(default_factory=list)
+    learned: list[int] = field(default_factory=list)
+
+    def row(self, name: str, labels: list[str]) -> dict[str, Any]:
+        before, truth = np.concatenate(self.before), np.concatenate(self.truth)
+        candidate, released = np.concatenate(self.candidate), np.concatenate(self.released)
+        drops = label_drops(before, released, truth, self.photos, most=LABEL_LOSS, alarms=LABEL_ALARMS)
+        mean = {c: float(before[truth == c].mean() - released[truth == c].mean()) for c in np.unique(truth)}
+        return {
+            "candidate": name,
+            "of_mallory": round(float(np.mean(self.learned)), 1),
+            "incumbent_%": round(100 * before.mean(), 2),
+            "candidate_%": round(100 * candidate.mean(), 2),
+            "passed": f"{sum(self.passed)} of {len(self.passed)}",
+            "released_%": round(100 * released.mean(), 2),
+            "labels_over_2_points": sum(drop > LABEL_LOSS for drop in mean.values()),
+            "beyond_noise": len(drops.clear),
+            "worst_label_points": round(100 * max(mean.values()), 1),
+        }
+
+
+def measure() -> dict[str, Any]:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    import django
+
+    django.setup()
+    folders = [Path(os.environ[name]) for name in ("PHOTOS", "HELD_OUT") if os.environ.get(name, "").strip()]
+    if not folders:
+        raise SystemExit("Name a folder of label folders: PHOTOS=<folder> BACKBONE_WEIGHTS=<file> make bench PART=crowd")
+    size, seeds = whole("CROWD_SIZE", 224, 96), whole("CROWD_SEEDS", 5, 1)
+    began = time.process_time()
+    stuff, network = material(folders, os.environ.get("BACKBONE_WEIGHTS", "imagenet"), size, 12 if QUICK else 10**6)
+    say(f"{len(stuff.truth)} photos of {len(stuff.labels)} labels, {time.process_time() - began:.0f} CPU-s")
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    for seed in range(seeds):
+        _flips(stuff, seed, tallies)
+        say(f"seed {seed}: {time.process_time() - began:.0f} CPU-s")
+    rows = [tally.row(name, stuff.labels) for name, tally in tallies.items()]
+    planted = _planted(stuff, network)
+    say(f"probe: {time.process_time() - began:.0f} CPU-s")
+    return {
+        "part": "crowd",
+        "settings": {
+            **machine(),
+            "photos": len(stuff.truth),
+            "labels": len(stuff.labels),
+            "seeds": seeds,
+            "trainer": trainer()[0],
+            "mallory": f"{SHARE:.0%} of the training photos, all with wrong labels",
+            "cpu_s": round(time.process_time() - began),
+        },
+        "rows": [*rows, *planted],
+        "claims": _claims({row["candidate"]: row for row in rows}, {row["file"]: row for row in planted}),
+    }
+
+
+def _claims(rows: dict[str, dict[str, Any]], planted: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    claims = []
+    for name, row in rows.items():
+        if "caps on" in name:
+            count = row["beyond_noise"]
+            claims.append(
+                _said(f"{name}: labels that lost over 2 points beyond noise in what is released", count, "0", count == 0)
+            )
+    clean, poisoned = planted["honest"], planted["with a sticker"]
+    claims.append(_said("the sticker is found and its label named", poisoned["found"], "its label", poisoned["right"]))
+    claims.append(_said("patches found in an honest file", clean["found"], "none", clean["found"] == "none"))
+    return claims
+
+
+def _said(claim: str, value: object, goal: str, holds: bool) -> dict[str, Any]:
+    return {"claim": claim, "value": value, "goal": goal, "holds": bool(holds)}
+
+
+# ---- wrong labels ------------------------------------------------------------------------------------------------
+def _flips(stuff: Material, seed: int, tallies: dict[str, Tally]) -> None:
+    train = trainer()[1]
+    rng = np.random.default_rng(seed)
+    rows, held = halves(stuff.truth, seed)
+    mallory = rng.choice(rows, round(SHARE * len(rows)), replace=False)
+    honest = np.setdiff1d(rows, mallory)
+    truth = stuff.truth[held]
+    incumbent = train(stuff, honest, stuff.truth[honest], held, seed)
+
+    def try_out(name: str, learned: np.ndarray, claimed: np.ndarray) -> None:
+        candidate = train(stuff, learned, claimed[learned], held, seed)
+        verdict = judge(
+            float_probabilities=candidate,
+            int8_probabilities=candidate,
+            incumbent_probabilities=incumbent,
+            truth=truth,
+            labels=stuff.labels,
+            io={**IO, "output": {"shape": [1, len(stuff.labels)], "dtype": "uint8"}},
+        )
+        if not verdict.passed:
+            say(f"seed {seed}, {name}: {verdict.reason()}")
+        tally = tallies[name]
+        before, after = incumbent.argmax(axis=1) == truth, candidate.argmax(axis=1) == truth
+        tally.before.append(before)
+        tally.candidate.append(after)
+        tally.released.append(after if verdict.passed else before)
+        tally.truth.append(truth)
+        tally.photos += [str(row) for row in held]
+        tally.passed.append(verdict.passed)
+        tally.learned.append(int(np.isin(learned, mallory).sum()))
+
+    kept = capped(crowd(stuff, rows, mallory, seed), **CAPS).kept
+    try_out("honest, caps off", rows, stuff.truth)
+    try_out("honest, caps on", np.array([int(row.photo) for row in kept]), stuff.truth)
+    for way, target in (("any other label", None), ("one label", int(rng.integers(len(stuff.labels))))):
+        claimed = stuff.truth.copy()
+        claimed[mallory] = flipped(stuff.truth[mallory], len(stuff.labels), rng, target=target)
+        named = [Row(r.photo, stuff.labels[claimed[int(r.photo)]], r.group) for r in crowd(stuff, rows, mallory, seed)]
+        kept_rows = np.array([int(row.photo) for row in capped(named, **CAPS).kept])
+        try_out(f"flipped to {way}, caps off", rows, claimed)
+        try_out(f"flipped to {way}, caps on", kept_rows, claimed)
+
+
+# ---- a sticker ---------------------------------------------------------------------------------------------------
+def _planted(stuff: Material, network: object) -> list[dict[str, Any]]:
+    """The int8 files of an honest head and of one that learned a sticker, both probed against an honest incumbent."""
+    from training.evaluate import classify
+    from training.network import assemble, head
+
+    rng = np.random.default_rng(7)
+    rows, held = halves(stuff.truth, 7)
+    mallory = rng.choice(rows, round(SHARE * len(rows)), replace=False)
+    honest = np.setdiff1d(rows, mallory)
+    target = int(rng.integers(len(stuff.labels)))
+    _, embedder = assemble(network, head(stuff.features.shape[1], 2, dropout=0.0, seed=0))  # type: ignore[arg-type]
+    marked = stuff.images.copy()
+    marked[mallory] = stickered(stuff.images[mallory], 7)
+    features = stuff.features.copy()
+    features[mallory] = embedded(embedder, marked[mallory])
+    lied = stuff.truth.copy()
+    lied[mallory] = target
+    count, calibration = len(stuff.labels), stuff.images[rows[:: max(1, len(rows) // 100)]]
+    incumbent = exported(network, fitted(stuff.features[honest], stuff.truth[honest], count), calibration)
+    found = []
+    for name, given, claimed, pictures in (
+        ("honest", stuff.features, stuff.truth, stuff.images),
+        ("with a sticker", features, lied, marked),
+    ):
+        weights = fitted(given[rows], claimed[rows], count)
+        file = exported(network, weights, calibration)
+        # The sticker on all other held-out photos, at places that Mallory did not choose: how well it was learned.
+        shown = held[stuff.truth[held] != target][::8]
+        sticks = answers(weights, embedded(embedder, stickered(stuff.images[shown], 7))).argmax(axis=1) == target
+        senders = crowd(stuff, rows, mallory, 7)
+        named = [Row(row.photo, stuff.labels[claimed[int(row.photo)]], row.group) for row in senders]
+        before = time.process_time()
+        result = probe(
+            answer=lambda images, file=file: classify(file, images),
+            incumbent=lambda images: classify(incumbent, images),
+            images=stuff.images[held],
+            truth=stuff.truth[held],
+            labels=stuff.labels,
+            candidates=in_order(named),
+            load=lambda some, pictures=pictures: np.stack([pictures[int(row.photo)] for row in some]),
+            budget=whole("CROWD_PROBE", 9000, 4500),
+        )
+        clear = {each.label for each in result.clear}
+        found.append(
+            {
+                "file": name,
+                "sticker_turns_%": round(100 * float(sticks.mean()), 1),
+                "found": ", ".join(sorted(clear)) or "none",
+                "right": clear == {stuff.labels[target]},
+                "strongest": f"{result.turned[0].share:.0%} by {result.turned[0].patch}" if result.turned else "–",
+                "looked_at": result.looked_at,
+                "inferences": result.inferences,
+                "cpu_s": round(time.process_time() - before, 1),
+            }
+        )
+    return found
