@@ -181,6 +181,10 @@ RUN_LIMIT_S = env.whole("RUN_LIMIT_S", 6 * 3600, least=30, most=86_400, unit="se
 RUN_ATTEMPTS = 3  # fresh processes a slot may use
 RUNS_AT_ONCE = 1  # of all recognizers; a run takes every core and up to 2 GB, a second one would only make both late
 MIN_PHOTOS_PER_LABEL = env.whole("MIN_PHOTOS_PER_LABEL", 3, least=2, most=10_000, unit="training photos per label")
+# Figures of nights are also sent to this MLflow server; unset: they are kept here alone. A user and password may stand in it.
+MLFLOW_TRACKING_URI = env.url("MLFLOW_TRACKING_URI", "", schemes=("http", "https")).rstrip("/")
+MLFLOW_TRACKING_TOKEN = env.text("MLFLOW_TRACKING_TOKEN")  # sent as a bearer token
+MLFLOW_LIMIT_S = 30  # seconds a night spends on it, whatever the server does; a dozen calls and 1 MB take two
 
 # ---- releases ----------------------------------------------------------------------------------------------------
 SIGNING_KEY_FILE = Path(env.text("SIGNING_KEY_FILE", str(VAR_DIR / "keys" / "manifest.jwk")))
