@@ -1,6 +1,6 @@
 """MLflow: the calls that its REST API 2.0 documents, against a small HTTP server that records them and answers as MLflow does.
 
-It stands in for MLflow, which would bring a hundred packages. A silent, a slow, a refusing and a babbling server cost a sentence.
+It stands in for MLflow, which would bring a hundred packages. Whatever a server does, it costs a night one sentence.
 """
 
 import json
@@ -74,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(bytes([byte]))
             time.sleep(self.server.stall_s)
 
-    do_GET = do_POST = do_PUT = handle_any
+    do_GET = do_POST = do_PUT = handle_any  # noqa: N815  the names that http.server looks for
 
     def log_message(self, *args: Any) -> None:
         pass

@@ -54,7 +54,7 @@ FIELDS = {
 
 def describe(account: Account, *, url: str) -> bytes:
     """The JSON-LD. `url`: the installation's address. It names no photo and nobody; the snapshot's groups are left out."""
-    licences = sorted({_licence(origin.licence) for origin in account.origins if origin.licence})
+    licences = sorted({address_of(origin.licence) for origin in account.origins if origin.licence})
     content = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -140,7 +140,7 @@ def _collection(account: Account) -> str:
     return "; ".join(rows) or "unknown"
 
 
-def _licence(name: str) -> str:
+def address_of(name: str) -> str:
     """Creative Commons' own address of its licence, as schema.org wants one; any other name as it is."""
     if name.startswith("CC-"):
         kind, _, version = name.removeprefix("CC-").lower().rpartition("-")

@@ -19,6 +19,7 @@ from collector.models import Photo, Recognizer
 from collector.storage import MissingObject, store
 from config.files import PART, write_whole
 from training import snapshot
+from training.croissant import address_of
 from training.errors import LostPhoto, OtherExport, UnknownSnapshot
 from training.models import Snapshot
 from training.snapshot import Entry
@@ -167,7 +168,7 @@ def _coco_of(
             "year": job.snapshot.taken_at.year,
             "date_created": job.snapshot.taken_at.date().isoformat(),
         },
-        "licenses": [{"id": number, "name": name, "url": ""} for name, number in numbers.items()],
+        "licenses": [{"id": number, "name": name, "url": address_of(name)} for name, number in numbers.items()],
         "categories": [{"id": label.position + 1, "name": slug, "supercategory": ""} for slug, label in labels.items()],
         "images": images,
         "annotations": annotations,

@@ -129,7 +129,7 @@ def account_of(
 
 
 def origins(entries: Sequence[Entry]) -> list[Origin]:
-    """Under which licence and consent the photos of a snapshot came, and by which way; most first. Withdrawn ones keep theirs."""
+    """Under which licence and consent the photos of a snapshot came, and by which way; most first; withdrawn ones too."""
     found: dict[tuple[str, str, str], int] = {}
     keys = iter(entry.photo for entry in entries)
     while batch := list(islice(keys, BATCH)):

@@ -1,7 +1,7 @@
 """EVALUATE → people: the same figures at an MLflow tracking server, where one is set. A night never waits long for it.
 
-A handful of calls of MLflow's REST API 2.0, by `requests`: its own client would bring a web framework and two dozen packages, and by
-default tries a server that is away again for minutes.
+A handful of calls of MLflow's REST API 2.0, by `requests`: its own client would bring a web framework and two dozen packages,
+and tries a server that is away again for minutes.
 """
 
 import queue
