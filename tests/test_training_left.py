@@ -118,14 +118,14 @@ def test_the_pictures_are_accessible_and_scroll_in_their_frames(live_server: Any
             for place in (".picture", ".files", ".data"):
                 found = Axe().run(page, context=place)
                 assert found.violations_count == 0, found.generate_report()
+            if folder := os.environ.get("SCREENSHOTS"):
+                page.screenshot(path=f"{folder}/run-{width}.png", full_page=True)
             matrix = page.get_by_role("region", name="Confusion")
             wide, shown = matrix.evaluate("frame => [frame.scrollWidth, frame.clientWidth]")
             assert wide > 1600 and shown < width
             matrix.focus()
             page.keyboard.press("ArrowRight")
             page.wait_for_function("frame => frame.scrollLeft > 0", arg=matrix.element_handle())
-            if folder := os.environ.get("SCREENSHOTS"):
-                page.screenshot(path=f"{folder}/run-{width}.png", full_page=True)
             browser.close()
     finally:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]

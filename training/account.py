@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -92,16 +92,17 @@ def confusion_of(probabilities: np.ndarray, truth: np.ndarray, labels: int) -> n
 
 def curves(history: History) -> dict[str, list[float]]:
     """The series that can be drawn, by name: those with two numbers at least, all of them finite or NaN."""
-    return {name: [float(v) for v in values] for name, values in sorted(history.items()) if _is_curve(values)}
+    found = {name: values for name, values in sorted(history.items()) if isinstance(values, Sequence)}
+    return {name: [float(v) for v in values] for name, values in found.items() if sum(map(_is_number, values)) >= 2}
 
 
 def ends(history: History) -> dict[str, float]:
     """The last finite number of everything in `history`, by name."""
     found = {}
     for name, values in sorted(history.items()):
-        numbers = [float(v) for v in (values if isinstance(values, Sequence) else [values]) if _is_number(v)]
+        numbers = [v for v in (values if isinstance(values, Sequence) else [values]) if _is_number(v)]
         if numbers:
-            found[name] = numbers[-1]
+            found[name] = float(numbers[-1])
     return found
 
 
@@ -116,9 +117,5 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _is_curve(values: Any) -> bool:
-    return isinstance(values, Sequence) and not isinstance(values, str) and sum(map(_is_number, values)) >= 2
-
-
-def _is_number(value: Any) -> bool:
+def _is_number(value: float | None) -> TypeGuard[float]:
     return isinstance(value, int | float) and math.isfinite(value)

@@ -22,7 +22,7 @@ LABEL_LETTERS = 30  # of a label beside the matrix; the table behind the picture
 LETTER_IN = 0.078  # inches, of the widest usual letter at 8 points
 DARK = 0.55  # share of a row from which its number is written in white
 TOP = 3  # mistakes that a description names
-STYLE = {
+STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and scaled
     "svg.hashsalt": "photorally",  # the same night draws the same bytes
     "font.family": ["DejaVu Sans", "sans-serif"],
@@ -62,6 +62,7 @@ def learning_curves(account: Account) -> bytes | None:
     """SVG: losses and accuracies by epoch; None where there is nothing to draw."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     lines, last = curves(account.history), ends(account.history)
     panels = {"loss": [n for n in last if "accuracy" not in n], "accuracy": [n for n in last if "accuracy" in n]}
@@ -69,8 +70,8 @@ def learning_curves(account: Account) -> bytes | None:
     if not shown:
         return None
     with rc_context(STYLE):
-        figure = Figure(figsize=(4.6 * len(shown), 3.4), layout="constrained")
-        for axes, (panel, names) in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True):
+        figure = Figure(figsize=(4.8, 2.9 * len(shown)), layout="constrained")
+        for axes, (panel, names) in zip(figure.subplots(len(shown), squeeze=False)[:, 0], shown.items(), strict=True):
             for name, dash, colour in zip(names, cycle(LINES), cycle(COLOURS), strict=False):
                 if name in lines:
                     axes.plot(range(1, len(lines[name]) + 1), lines[name], dash, color=colour, label=_plain(name))
@@ -78,6 +79,7 @@ def learning_curves(account: Account) -> bytes | None:
                     epochs = len(lines.get(name.replace("accuracy", "loss"), [0]))
                     axes.plot([epochs], [last[name]], "D", color=colour, label=f"{_plain(name)}, at the end")
             axes.set(xlabel="epoch", ylabel=panel, ylim=(0, 1.02) if panel == "accuracy" else None)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.3)
             axes.legend(fontsize=8)
         return _svg(figure, f"Learning curves of {account.name}, {account.slot}", curves_in_words(account.history))
