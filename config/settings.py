@@ -195,6 +195,10 @@ CLUSTER_CAP_PERCENT = env.whole("CLUSTER_CAP_PERCENT", 5, least=1, most=100, uni
 CAP_FLOOR = env.whole("CAP_FLOOR", 1000, least=0, most=10**7, unit="training photos")  # caps never leave fewer in total
 # Inferences of the int8 file in the search for planted patches: 40 s of one core at 2 ms each.
 PROBE_INFERENCES = env.whole("PROBE_INFERENCES", 20_000, least=0, most=10**7, unit="inferences")
+# Figures of nights are also sent to this MLflow server; unset: they are kept here alone. A user and password may stand in it.
+MLFLOW_TRACKING_URI = env.url("MLFLOW_TRACKING_URI", "", schemes=("http", "https")).rstrip("/")
+MLFLOW_TRACKING_TOKEN = env.text("MLFLOW_TRACKING_TOKEN")  # sent as a bearer token
+MLFLOW_LIMIT_S = 30  # seconds a night spends on it, whatever the server does; a dozen calls and 1 MB take two
 
 # ---- releases ----------------------------------------------------------------------------------------------------
 SIGNING_KEY_FILE = Path(env.text("SIGNING_KEY_FILE", str(VAR_DIR / "keys" / "manifest.jwk")))

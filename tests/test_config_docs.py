@@ -33,3 +33,19 @@ def test_every_make_target_named_exists():
 def test_every_file_linked_exists():
     for link in re.findall(r"\]\(([^)#]+)\)", PAGE):
         assert (ROOT / "docs" / link).exists(), link
+
+
+FILES = (
+    *("metrics.json", "learning-curves.svg", "confusion.svg", "model-card.md", "croissant.json"),
+    "events.out.tfevents.night",
+)
+NIGHT_PAGE = (ROOT / "docs" / "what-a-night-leaves.md").read_text()
+
+
+def test_the_page_on_what_a_night_leaves_names_every_file_and_its_commands_work():
+    from training import dataset, leave
+
+    named = set(re.findall(r"^\| `([a-z][^`]*)` \|", NIGHT_PAGE, re.MULTILINE))
+    assert named == {*FILES, *dataset.FORMATS} and leave.TENSORBOARD in named
+    for name, arguments in re.findall(r"manage\.py (\S+) (--[^`\n]*)", NIGHT_PAGE):
+        load_command_class(get_commands()[name], name).create_parser("manage.py", name).parse_args(shlex.split(arguments))

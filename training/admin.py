@@ -5,14 +5,15 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 
 from collector.admin import ReadOnly
 from config.errors import Problem
-from training import release
+from training import left, pictures, release
 from training.models import Artifact, Benchmark, Channel, Release, Run, Snapshot
 
 
@@ -39,8 +40,20 @@ def percent(share: float | None) -> str:
 class SnapshotAdmin(ReadOnly, ModelAdmin):
     list_display = ["digest", "recognizer", "photos", "taken_at"]
     list_filter = ["recognizer"]
-    fields = ["recognizer", "digest", "photos", "taken_at", "count_table"]
+    fields = ["recognizer", "digest", "photos", "taken_at", "list_link", "count_table"]
     readonly_fields = fields
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.list_itself)
+        return [path("<int:snapshot_id>/snapshot.jsonl", view, name="training_snapshot_file"), *super().get_urls()]
+
+    def list_itself(self, request: HttpRequest, snapshot_id: int) -> HttpResponse:
+        return left.snapshot_file(request, snapshot_id)
+
+    @admin.display(description="the list")
+    def list_link(self, snapshot: Snapshot) -> str:
+        address = reverse("admin:training_snapshot_file", args=[snapshot.pk])
+        return format_html('<a href="{}" download>snapshot.jsonl</a>', address)
 
     @admin.display(description="photos per label")
     def count_table(self, snapshot: Snapshot) -> str:
@@ -63,10 +76,38 @@ class RunAdmin(ReadOnly, ModelAdmin):
     list_select_related = ["recognizer"]
     inlines = [ArtifactInline]
     fields = [
-        *["recognizer", "slot", "state", "stage", "message", "verdict_table", "summary_table", "label_table", "seconds_table"],
+        *["recognizer", "slot", "state", "stage", "message", "verdict_table", "summary_table", "curves", "confusion"],
+        *["label_table", "seconds_table", "file_list"],
         *["snapshot", "recipe", "fence", "lease_until", "queued_at", "started_at", "finished_at"],
     ]
     readonly_fields = fields
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.file)
+        return [path("<int:run_id>/files/<str:name>", view, name="training_run_file"), *super().get_urls()]
+
+    def file(self, request: HttpRequest, run_id: int, name: str) -> HttpResponse:
+        return left.run_file(request, run_id, name)
+
+    @admin.display(description="learning curves")
+    def curves(self, run: Run) -> str:
+        history = run.metrics.get("history") or {}
+        shown = left.picture(run, "learning-curves.svg", pictures.curves_in_words(history))
+        rows = pictures.curves_as_rows(history)
+        return shown + table("Learning curves", ("series", "first epoch", "last epoch", "epochs"), [*rows])
+
+    @admin.display(description="confusions")
+    def confusion(self, run: Run) -> str:
+        int8 = run.metrics.get("int8")
+        if not int8:
+            return "–"
+        shown = left.picture(run, "confusion.svg", pictures.confusion_in_words(int8))
+        rows = [(pair["truth"], pair["predicted"], pair["n"]) for pair in int8.get("confusions", [])]
+        return shown + table("Most frequent confusions of the int8 file", ("shows", "taken for", "photos"), rows)
+
+    @admin.display(description="files")
+    def file_list(self, run: Run) -> str:
+        return left.links(run)
 
     @admin.display(description="int8 accuracy")
     def accuracy(self, run: Run) -> str:

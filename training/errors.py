@@ -125,3 +125,15 @@ class RangeNotSatisfiable(Problem):
 
 class UnknownArtifact(Problem):
     status, code, title = 404, "unknown-artifact", "No release of this recognizer has this file under this version."
+
+
+class UnknownSnapshot(Problem):
+    status, code, title = 404, "unknown-snapshot", "There is no such snapshot."
+
+
+class OtherExport(Problem):
+    status, code, title = 409, "other-export", "The folder holds something else than this export."
+
+
+class LostPhoto(Problem):
+    status, code, title = 500, "lost-photo", "The store has lost a photo."
