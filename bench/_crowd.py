@@ -53,11 +53,9 @@ def material(folders: list[Path], weights: str, size: int, most: int) -> tuple[M
 
 
 def embedded(embedder: object, images: np.ndarray) -> np.ndarray:
-    from training.inference import FixedNetwork
+    from training.export import embeddings
 
-    features = np.empty((len(images), embedder.output_shape[-1]), np.float32)  # type: ignore[attr-defined]
-    FixedNetwork(embedder).run(images, features)  # type: ignore[arg-type]
-    return features
+    return embeddings(embedder, {"all": images})["all"]  # type: ignore[arg-type]
 
 
 def halves(truth: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

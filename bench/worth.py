@@ -112,27 +112,25 @@ def _needed(name: str) -> str:
 
 def _features(folder: Path, weights: str, labels: list[str]) -> list[tuple[np.ndarray, np.ndarray]]:
     """(features float32 [n, d] of length one × √d, truth [n]) of train and val."""
-    import keras
     from django.conf import settings
 
     from training.backbone import find_backbone
     from training.evaluate import photos_by_label
+    from training.export import export_float
     from training.images import load_examples
-    from training.inference import FixedNetwork
-    from training.network import build_backbone, scaling
-    from training.recipe import head_then_top
+    from training.inference import Runner
+    from training.network import build_backbone, features_of
+    from training.recipe import head_only
 
-    recipe = head_then_top()
+    recipe = head_only()
     backbone = find_backbone(weights, decision_s=settings.DOWNLOAD_DECISION_S)
     network = build_backbone(backbone, recipe.image_size, alpha=backbone.alpha, bn_momentum=recipe.bn_momentum)
-    pixels = keras.Input(network.input_shape[1:])
-    pooled = keras.layers.GlobalAveragePooling2D()(network(scaling()(pixels)))
-    fixed = FixedNetwork(keras.Model(pixels, pooled))
+    runner = Runner(export_float(features_of(network)))
     found = []
     for split in ("train", "val"):
         files = photos_by_label(folder / split)
         rows = [(str(path), str(path), labels.index(label)) for label in files for path in files[label]]
-        features = np.empty((len(rows), pooled.shape[-1]), np.float32)
+        features = np.empty((len(rows), network.output_shape[-1]), np.float32)
         truth = np.empty(len(rows), np.int64)
         for start in range(0, len(rows), 256):
             part = load_examples(
@@ -142,7 +140,7 @@ def _features(folder: Path, weights: str, labels: list[str]) -> list[tuple[np.nd
                 progress=lambda *_: None,
             )
             at = slice(start, start + len(part))
-            fixed.run(part.images, features[at])
+            features[at] = runner.run_all(part.images)
             truth[at] = part.truth
         say(f"{len(rows)} photos of {split} have features")
         features *= np.sqrt(features.shape[1]) / np.linalg.norm(features, axis=1, keepdims=True)

@@ -185,7 +185,7 @@ RUN_LIMIT_S = env.whole("RUN_LIMIT_S", 6 * 3600, least=30, most=86_400, unit="se
 RUN_ATTEMPTS = 3  # fresh processes a slot may use
 RUNS_AT_ONCE = 1  # of all recognizers; a run takes every core and up to 2 GB, a second one would only make both late
 VIEWS_LOOK_BACK_DAYS = 30  # days; a worker looks at photos that came since, the night at all others that nobody has looked at
-LONG_NIGHT_EVERY_DAYS = env.whole("LONG_NIGHT_EVERY_DAYS", 7, least=1, most=10_000, unit="days between nights of every layer")
+LONG_NIGHT_EVERY_DAYS = env.whole("LONG_NIGHT_EVERY_DAYS", 7, least=1, most=10_000, unit="days between long nights")
 RUN_BUDGET_S = env.whole("RUN_BUDGET_S", 3 * 3600, least=30, most=86_400, unit="seconds")  # beyond it no further way is tried
 VALIDATION_LEAST = 0.10  # share of the photos to learn from; where owners fixed the splits and left less, so much is set aside
 MIN_PHOTOS_PER_LABEL = env.whole("MIN_PHOTOS_PER_LABEL", 3, least=2, most=10_000, unit="training photos per label")
@@ -193,8 +193,8 @@ MIN_PHOTOS_PER_LABEL = env.whole("MIN_PHOTOS_PER_LABEL", 3, least=2, most=10_000
 VOLUNTEER_CAP_PERCENT = env.whole("VOLUNTEER_CAP_PERCENT", 1, least=1, most=100, unit="percent of the training photos")
 CLUSTER_CAP_PERCENT = env.whole("CLUSTER_CAP_PERCENT", 5, least=1, most=100, unit="percent of the training photos")
 CAP_FLOOR = env.whole("CAP_FLOOR", 1000, least=0, most=10**7, unit="training photos")  # caps never leave fewer in total
-# Inferences of the int8 file in the search for planted patches: 40 s of one core at 2 ms each.
-PROBE_INFERENCES = env.whole("PROBE_INFERENCES", 20_000, least=0, most=10**7, unit="inferences")
+# Inferences of the int8 file in the search for planted patches: 20 s of one core at 2.5 ms each.
+PROBE_INFERENCES = env.whole("PROBE_INFERENCES", 8000, least=0, most=10**7, unit="inferences")
 # Figures of nights are also sent to this MLflow server; unset: they are kept here alone. A user and password may stand in it.
 MLFLOW_TRACKING_URI = env.url("MLFLOW_TRACKING_URI", "", schemes=("http", "https")).rstrip("/")
 MLFLOW_TRACKING_TOKEN = env.text("MLFLOW_TRACKING_TOKEN")  # sent as a bearer token

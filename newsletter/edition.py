@@ -124,7 +124,7 @@ def end_of(day: date) -> datetime:
 
 
 def _make(recognizer: Recognizer, day: date, best: list[Ranked]) -> Edition:
-    ids = [item.candidate.id for item in best]
+    ids = [UUID(str(item.candidate.id)) for item in best]
     photos = Photo.objects.select_related("label", "claimed", "challenge", "volunteer").in_bulk(ids)
     mended = fixes.mended_by(photo_ids=ids)
     with transaction.atomic():
@@ -138,7 +138,7 @@ def _make(recognizer: Recognizer, day: date, best: list[Ranked]) -> Edition:
             content=_content(recognizer, day),
         )
         EditionEntry.objects.bulk_create(
-            _entry(edition, position, photos[item.candidate.id], item, mended.get(item.candidate.id, []))
+            _entry(edition, position, photos[item.candidate.id], item, mended.get(UUID(str(item.candidate.id)), []))
             for position, item in enumerate(best, start=1)
         )
     return edition

@@ -10,7 +10,7 @@ from tests import colours
 from training.backbone import find_backbone
 from training.errors import TrainingDiverged
 from training.looks import NOTHING
-from training.recipe import Augmentation, Recipe, from_scratch, head_only, top_blocks, top_blocks_again, whole_network
+from training.recipe import Augmentation, Recipe, from_scratch, head_only, top_blocks, top_blocks_again
 from training.seen import Seen, joined
 
 pytestmark = pytest.mark.training
@@ -114,14 +114,14 @@ def test_top_blocks_learn_the_trunk_and_the_batch_statistics_stay_and_a_night_re
         elif same:
             assert not any(same), f"{old.name} has not learned"
 
-    # The next night begins with these weights, and the one of every layer names another trunk.
+    # The next night begins with these weights; where every layer learns, the trunk has another name.
     again = small(top_blocks_again(), views=2, top_epochs=1)
     start = Start(backbone, first.weights)
     third = finetune(again, start, train=train, validation=validation, labels=LABELS, progress=quiet)
     assert (third.weights.fit.trunk, "head_loss" in third.history) == (backbone.digest, False)
     moved = max(np.abs(a - b).max() for a, b in zip(first.weights.head, third.weights.head, strict=True))
     assert 0 < moved < 0.05
-    whole = small(whole_network(), top_epochs=1)
+    whole = small(replace(top_blocks(), learns="all"), top_epochs=1)
     every = finetune(whole, start, train=pictures(6, 1), validation=pictures(3, 2), labels=LABELS, progress=quiet)
     assert every.weights.fit.trunk not in ("", backbone.digest)
     assert not np.array_equal(every.weights.network[0], first.weights.network[0])

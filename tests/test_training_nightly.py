@@ -228,7 +228,17 @@ def test_a_good_candidate_is_released_with_all_that_a_night_leaves(recognizer, v
     metrics = run.metrics
     assert (metrics["held_out"], metrics["incumbent"], metrics["weights"]) == (36, None, "none")
     assert (metrics["float_bytes"], metrics["int8_bytes"]) == (2132, 2856)
-    assert set(metrics["seconds"]) == {"snapshot", "photos", "training", "refit", "exporting", "evaluating", "gate", "values"}
+    assert set(metrics["seconds"]) == {
+        "snapshot",
+        "photos",
+        "suspects",
+        "training",
+        "refit",
+        "exporting",
+        "evaluating",
+        "gate",
+        "values",
+    }
     made = Release.objects.get()
     assert made.run == run
     for artifact in made.artifacts.all():

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
-from training.recipe import GENTLE, from_scratch, head_only, top_blocks, top_blocks_again, whole_network
+from training.recipe import GENTLE, from_scratch, head_only, top_blocks, top_blocks_again, top_blocks_long
 
 
 def test_every_number_counts_in_the_digest():
@@ -32,11 +32,11 @@ def test_all_ways_that_learn_from_the_cache_look_at_photos_alike():
 
 def test_from_scratch_never_uses_keras_slow_batch_statistics():
     assert from_scratch().bn_momentum <= 0.9 and from_scratch().statistics
-    assert not whole_network().statistics
+    assert not top_blocks_long().statistics
 
 
 def test_turns_stay_within_45_degrees_and_each_range_can_be_switched_off():
-    for way in (top_blocks(), whole_network(), from_scratch()):
+    for way in (top_blocks(), top_blocks_long(), from_scratch()):
         assert way.augmentation.turn <= 45
     assert GENTLE.without({}) == GENTLE
     assert not GENTLE.without({"mirror": True}).flip and GENTLE.without({"mirror": True}).turn == GENTLE.turn

@@ -45,7 +45,7 @@ class Run(models.Model):
     fence = models.PositiveIntegerField(default=0, editable=False)  # raised by each claim; every write names it
     lease_until = models.DateTimeField(null=True, blank=True)
     snapshot = models.ForeignKey(Snapshot, models.PROTECT, null=True, blank=True, related_name="runs")
-    long = models.BooleanField(default=False, help_text="the weekly night that trains every layer")
+    long = models.BooleanField(default=False, help_text="the weekly night that learns for longer")
     recipe = models.JSONField(default=dict)
     input_digest = models.CharField(
         max_length=64, blank=True, help_text="snapshot + recipe + backbone: same input, no new night"

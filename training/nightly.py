@@ -4,32 +4,31 @@ Runs in a process of its own (`training.process`); whatever loads TensorFlow is 
 with nothing new ends within a second. What a step comes to is kept (`training.checkpoints`): a killed night goes on behind it.
 """
 
+import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.db import transaction
-from django.utils import timezone
 
-from collector.models import Photo
 from collector.storage import MissingObject, store
-from training import challenge, checkpoints, looks, plan, release, runs, snapshot, weights
+from training import checkpoints, looks, plan, probe, release, runs, snapshot, weights
+from training.aftermath import Features, ask_for_tomorrow, doubt, tell_conditions, tell_worth
 from training.checkpoints import Result
 from training.choose import Tried, choose
 from training.errors import EmptySnapshot, NothingHeldOut, TooFewPhotos
 from training.evaluate import classify, inputs_outputs, latency_ms, report
-from training.gate import Verdict, judge
+from training.gate import Check, Verdict, judge
 from training.images import INPUT_SPEC, Progress
-from training.models import Artifact, PhotoValue, Release, Run
+from training.leave import leave
+from training.models import Artifact, Release, Run
 from training.plan import Plan
 from training.recipe import Recipe
 from training.seen import Seen, from_cache, from_pictures, joined
-from training.value import knn_shapley
 
 REFUSALS = (EmptySnapshot, TooFewPhotos, NothingHeldOut)  # nothing is broken, there is only nothing to learn yet
 CALIBRATION_PHOTOS = 200  # for int8 ranges; more did not change them measurably and each costs a float inference
@@ -75,13 +74,17 @@ def night(run: Run, *, progress: Progress) -> None:
     except REFUSALS as refusal:
         runs.finish(run, Run.State.KEPT, f"{refusal.detail} The incumbent stays.")
         return
+    with clock.stage("suspects"):
+        doubted = doubt(run, tonight, [photos.train, photos.validation, photos.test])
     with clock.stage("training"):
         tried = _try_all(run, tonight, photos, clock, progress)
         choice = _choose(tonight, photos.validation, tried)
-    runs.write(run, metrics=_known(tonight, photos, tried, choice.reasons, clock))
+    known = _known(tonight, photos, tried, choice.reasons, clock) | {"suspects": doubted}
+    runs.write(run, metrics=known)
     if choice.name is None:
         with clock.stage("evaluating"):
             _keep_incumbent(run, tonight, photos.test, choice.reasons)
+        _tidy(run)
         return
     chosen = tried[choice.name]
     recipe = next(way for way in tonight.recipes if way.name == choice.name)
@@ -92,11 +95,15 @@ def night(run: Run, *, progress: Progress) -> None:
     with clock.stage("evaluating"):
         measured, probabilities = _evaluate(run, tonight, photos.test, files.arrays, progress)
     with clock.stage("gate"):
-        verdict = _judge(tonight, photos.test, files.arrays["int8"].tobytes(), probabilities)
+        verdict = _judge(tonight, photos, files.arrays["int8"].tobytes(), probabilities, known["history"])
     with clock.stage("values"):
-        _keep_values(run, files.arrays, photos)
+        features = Features(files.arrays["features of train"], files.arrays["features of test"])
+        tell_worth(run, tonight, photos.train, photos.test, features, probabilities["incumbent"], probabilities["int8"])
+        tell_conditions(run, photos.test)
     facts = {"cpu_seconds": round(time.process_time(), 1), "seconds": clock.seconds}
     runs.write(run, metrics=run.metrics | measured | facts, verdict=verdict.as_json())
+    with clock.stage("files"):
+        _leave(run, tonight, photos.test, recipe, chosen, files.arrays, measured, probabilities)
     if verdict.passed:
         runs.advance(run, "publishing")
         runs.write(run, weights_sha256=weights.keep(_weights_of(chosen)))
@@ -104,7 +111,8 @@ def night(run: Run, *, progress: Progress) -> None:
         release.publish(run=run, artifacts=artifacts, replaces=tonight.incumbent, message=_news(tonight, measured))
     else:
         runs.finish(run, Run.State.KEPT, f"The gate refused the candidate. {verdict.reason()} {_news(tonight, measured)}")
-    _propose_challenge(run, tonight, measured)
+    in_use = "int8" if run.state == Run.State.RELEASED or probabilities["incumbent"] is None else "incumbent"
+    ask_for_tomorrow(run, tonight, photos.test, measured[in_use], probabilities[in_use])
     _tidy(run)
 
 
@@ -227,14 +235,15 @@ def _known(tonight: Plan, photos: Photos, tried: dict[str, Result], reasons: lis
 def _keep_incumbent(run: Run, tonight: Plan, test: Seen, reasons: list[str]) -> None:
     """End the night without an export; tomorrow's challenge follows from what phones have."""
     artifact = _comparable(tonight, tonight.recipes[-1].image_size)
-    if artifact is not None:
-        scores = classify(store().get(f"{release.KIND}/{artifact.sha256}"), test.pixels)
-        measured = {"incumbent": report(scores, test.truth, tonight.classes.labels), "held_out": len(test)}
-        runs.write(run, metrics=run.metrics | measured)
+    if artifact is None:
+        runs.finish(run, Run.State.KEPT, " ".join(reasons))
+        return
+    scores = classify(store().get(f"{release.KIND}/{artifact.sha256}"), test.pixels)
+    measured = report(scores, test.truth, tonight.classes.labels)
+    runs.write(run, metrics=run.metrics | {"incumbent": measured, "held_out": len(test)})
+    tell_conditions(run, test)
     runs.finish(run, Run.State.KEPT, " ".join(reasons))
-    if artifact is not None:
-        _propose_challenge(run, tonight, {"int8": measured["incumbent"], "incumbent": measured["incumbent"]})
-    _tidy(run)
+    ask_for_tomorrow(run, tonight, test, measured, scores)
 
 
 def _tidy(run: Run) -> None:
@@ -312,33 +321,36 @@ def _int8_of(incumbent: Release | None) -> Artifact | None:
     return incumbent.artifacts.filter(format=Artifact.Format.INT8).first()
 
 
-def _judge(tonight: Plan, test: Seen, int8: bytes, probabilities: dict[str, Any]) -> Verdict:
+def _judge(tonight: Plan, photos: Photos, int8: bytes, probabilities: dict[str, Any], history: dict[str, Any]) -> Verdict:
     return judge(
         float_probabilities=probabilities["float32"],
         int8_probabilities=probabilities["int8"],
         incumbent_probabilities=probabilities["incumbent"],
-        truth=test.truth,
+        truth=photos.test.truth,
         labels=tonight.classes.labels,
         io=inputs_outputs(int8),
+        groups=[group.rpartition("/")[2] for group in photos.test.groups],
+        history=history,
+        further=[_probed(tonight, photos, int8)],
     )
 
 
-def _keep_values(run: Run, features: dict[str, np.ndarray], photos: Photos) -> None:
-    """What each training photo was worth, judged on the validation photos; an earlier attempt's values are replaced."""
-    values = knn_shapley(
-        features["features of train"], photos.train.truth, features["features of validation"], photos.validation.truth
+def _probed(tonight: Plan, photos: Photos, int8: bytes) -> Check:
+    """Does a small patch turn photos into one label? The incumbent says what is usual."""
+    incumbent = _comparable(tonight, photos.test.pixels.shape[1])
+    before = store().get(f"{release.KIND}/{incumbent.sha256}") if incumbent else None
+    place = {photo: row for row, photo in enumerate(photos.train.ids)}
+    found = probe.probe(
+        answer=partial(classify, int8),
+        incumbent=partial(classify, before) if before else None,
+        images=photos.test.pixels,
+        truth=photos.test.truth,
+        labels=tonight.classes.labels,
+        candidates=probe.in_order(tonight.training.kept),
+        load=lambda rows: photos.train.pixels[[place[row.photo] for row in rows]],
+        budget=settings.PROBE_INFERENCES,
     )
-    living = Photo.objects.filter(recognizer=run.recognizer).exclude(state=Photo.State.WITHDRAWN)
-    there = {str(key) for key in living.values_list("pk", flat=True)}
-    rows = [
-        PhotoValue(run=run, photo_id=photo_id, value=float(value))
-        for photo_id, value in zip(photos.train.ids, values, strict=True)
-        if photo_id in there  # not withdrawn or deleted while the night ran
-    ]
-    with transaction.atomic():
-        runs.renew(run.pk, run.fence)  # fenced: a process that lost its run replaces nobody's values
-        PhotoValue.objects.filter(run=run).delete()
-        PhotoValue.objects.bulk_create(rows, batch_size=1000)
+    return probe.as_check(found)
 
 
 # ---- what came of it ---------------------------------------------------------------------------------------------
@@ -365,6 +377,8 @@ def _news(tonight: Plan, measured: dict[str, Any]) -> str:
         news.append(f"It could not be compared with {tonight.incumbent} on the same photos.")
     if tonight.classes.dropped:
         news.append(f"Left out for too few training photos: {snapshot.too_few(tonight.classes.dropped)}.")
+    if tonight.training.left_out:
+        news.append(tonight.training.sentence())
     if tonight.backbone.note:
         news.append(tonight.backbone.note)
     return " ".join(news)
@@ -378,7 +392,31 @@ def _difference(old: list[str], new: list[str]) -> str:
     return ", ".join(parts[:6]) + (f" and {len(parts) - 6} more" if len(parts) > 6 else "")
 
 
-def _propose_challenge(run: Run, tonight: Plan, measured: dict[str, Any]) -> None:
-    in_use = measured["int8"] if run.state == Run.State.RELEASED else measured["incumbent"] or measured["int8"]
-    tomorrow = timezone.now().date() + timedelta(days=1)
-    challenge.propose_weakest(recognizer=run.recognizer, day=tomorrow, report=in_use, unknown=tonight.classes.dropped)
+def _leave(
+    run: Run,
+    tonight: Plan,
+    test: Seen,
+    recipe: Recipe,
+    chosen: Result,
+    files: dict[str, np.ndarray],
+    measured: dict[str, Any],
+    probabilities: dict[str, Any],
+) -> None:
+    """The files for people; what could not be made is noted on the run."""
+    backbone = tonight.backbone
+    artifacts = [
+        {"format": name, "sha256": hashlib.sha256(files[name].tobytes()).hexdigest(), "bytes": len(files[name])}
+        for name in FORMATS
+    ]
+    left = leave(
+        run,
+        reports={name: measured[name] for name in ("float", "int8", "incumbent")},
+        probabilities=probabilities["int8"],
+        truth=test.truth,
+        labels=tonight.classes.labels,
+        history=chosen.facts["history"],
+        entries=tonight.entries,
+        backbone={"source": backbone.source, "digest": backbone.digest, "alpha": backbone.alpha, "note": backbone.note},
+        artifacts=artifacts,
+    )
+    runs.write(run, metrics=run.metrics | {"notes": left.notes})

@@ -11,6 +11,7 @@ from django.utils import timezone
 from collector.models import Photo, Recognizer
 from training import release, runs, snapshot
 from training.backbone import Backbone, find_backbone
+from training.caps import Capped, capped
 from training.models import Release, Run, ViewLimits
 from training.recipe import (
     Recipe,
@@ -18,13 +19,13 @@ from training.recipe import (
     head_only,
     top_blocks,
     top_blocks_again,
-    whole_network,
-    whole_network_again,
+    top_blocks_long,
+    top_blocks_long_again,
 )
 from training.seen import Wanted
 from training.weights import Weights, load
 
-ALL_WAYS = (from_scratch(), head_only(), top_blocks(), top_blocks_again(), whole_network(), whole_network_again())
+ALL_WAYS = (from_scratch(), head_only(), top_blocks(), top_blocks_again(), top_blocks_long(), top_blocks_long_again())
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Plan:
 
     entries: list[snapshot.Entry]
     classes: snapshot.Classes
+    training: Capped[snapshot.Entry]  # of the entries to learn from, those that the caps leave
     recipes: list[Recipe]
     backbone: Backbone
     incumbent: Release | None
@@ -52,8 +54,8 @@ class Plan:
     def of(self, split: str) -> list[Wanted]:
         """The photos of tonight's classes in this split, in the snapshot's order."""
         index = {slug: position for position, slug in enumerate(self.classes.labels)}
-        divided = with_validation(self.entries)
-        return [Wanted(e.photo, e.view, e.group, index[e.label]) for e in divided if e.split == split and e.label in index]
+        rows = self.training.kept if split == Photo.Split.TRAIN else with_validation(self.entries)
+        return [Wanted(e.photo, e.view, e.group, index[e.label]) for e in rows if e.split == split and e.label in index]
 
 
 def make(run: Run) -> Plan:
@@ -62,7 +64,14 @@ def make(run: Run) -> Plan:
     frozen = _frozen(run)
     runs.write(run, snapshot=frozen)
     entries = snapshot.read(frozen)
-    classes = snapshot.classes(with_validation(entries), list(run.recognizer.labels.all()))
+    divided = with_validation(entries)
+    classes = snapshot.classes(divided, list(run.recognizer.labels.all()))
+    training = capped(
+        [entry for entry in divided if entry.split == Photo.Split.TRAIN and entry.label in classes.labels],
+        volunteer_percent=settings.VOLUNTEER_CAP_PERCENT,
+        cluster_percent=settings.CLUSTER_CAP_PERCENT,
+        floor=settings.CAP_FLOOR,
+    )
     backbone = find_backbone(settings.BACKBONE_WEIGHTS, decision_s=settings.DOWNLOAD_DECISION_S)
     pointer = release.pointer(run.recognizer)
     incumbent = pointer.release if pointer else None
@@ -72,10 +81,10 @@ def make(run: Run) -> Plan:
     # The classes too: another MIN_PHOTOS_PER_LABEL is another model of the same photos. Not where it begins: that changes with
     # every release, and the same photos are still nothing new.
     every = [_limited(recipe, off).digest() for recipe in ALL_WAYS]
-    facts = [frozen.digest, every, backbone.digest, classes.labels]
+    facts = [frozen.digest, every, backbone.digest, classes.labels, sorted(entry.photo for entry in training.kept)]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     runs.write(run, recipe={"ways": [way.as_json() for way in recipes]}, input_digest=digest, started_from=before)
-    return Plan(entries, classes, recipes, backbone, incumbent, found)
+    return Plan(entries, classes, training, recipes, backbone, incumbent, found)
 
 
 def ways(pretrained: bool, *, long: bool, again: bool) -> list[Recipe]:
@@ -83,7 +92,7 @@ def ways(pretrained: bool, *, long: bool, again: bool) -> list[Recipe]:
     if not pretrained:
         return [from_scratch()]
     if long:
-        return [whole_network_again() if again else whole_network()]
+        return [top_blocks_long_again() if again else top_blocks_long()]
     return [top_blocks_again()] if again else [head_only(), top_blocks()]
 
 
@@ -97,7 +106,7 @@ def is_repetition(run: Run) -> bool:
 
 
 def long_is_due(recognizer: Recognizer) -> bool:
-    """Whether tonight is the night of every layer: there is a model to begin with, and the last such night is a week ago."""
+    """Whether tonight is the long night: there is a model to begin with, and the last such night is a week ago."""
     ended = Run.objects.filter(recognizer=recognizer, state__in=(Run.State.RELEASED, Run.State.KEPT))
     if not ended.exclude(weights_sha256="").exists():
         return False

@@ -144,26 +144,18 @@ def top_blocks_again() -> Recipe:
     return replace(top_blocks(), name="top blocks, from the incumbent", head_epochs=0, top_epochs=2, top_rate=2e-4)
 
 
-def whole_network() -> Recipe:
-    """A long night: every layer, from pixels, gently; then once more with the validation photos as well.
+def top_blocks_long() -> Recipe:
+    """The weekly night: as `top_blocks`, only longer, and once chosen once more with the validation photos as well.
 
     `BACKBONE_WEIGHTS=<file, width 1.0> manage.py nightly --recognizer groceries --long`
     Expect FIGURES.
     """
-    return replace(
-        top_blocks(),
-        name="whole network",
-        learns="all",
-        head_epochs=0,
-        top_epochs=14,
-        average=0.999,
-        refit=True,
-    )
+    return replace(top_blocks(), name="top blocks, long", top_epochs=14, refit=True)
 
 
-def whole_network_again() -> Recipe:
-    """The weekly night: as `whole_network`, from the incumbent's weights."""
-    return replace(whole_network(), name="whole network, from the incumbent", top_rate=2e-4)
+def top_blocks_long_again() -> Recipe:
+    """The weekly night from the incumbent's weights."""
+    return replace(top_blocks_long(), name="top blocks, long, from the incumbent", head_epochs=0, top_rate=3e-4)
 
 
 def from_scratch() -> Recipe:

@@ -32,7 +32,7 @@ def nights_due() -> list[int]:
 def open_slot(*, recognizer: Recognizer, slot: str, long: bool = False) -> tuple[Run, bool]:
     """The run of this slot, and whether it is new. Two beats that come together get the same row: the slot is unique.
 
-    `long`: the night of every layer; an open run stays what it is.
+    `long`: the long night; an open run stays what it is.
     """
     return Run.objects.get_or_create(recognizer=recognizer, slot=slot, defaults={"long": long})
 

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='run',
             name='long',
-            field=models.BooleanField(default=False, help_text='the weekly night that trains every layer'),
+            field=models.BooleanField(default=False, help_text='the weekly night that learns for longer'),
         ),
         migrations.AddField(
             model_name='run',

@@ -17,7 +17,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--recognizer", required=True, help="its slug")
-        parser.add_argument("--long", action="store_true", help="the night of every layer, which the calendar has once a week")
+        parser.add_argument("--long", action="store_true", help="the long night, which the calendar has once a week")
         parser.add_argument("--slot", help="the night; default: tonight's, or the next free number of today")
 
     def handle(self, *args: Any, recognizer: str, slot: str | None, long: bool, **options: Any) -> None:

@@ -1,0 +1,77 @@
+"""EVALUATE → people: what a night says of photos: which labels it doubts, what each was worth, what to ask for tomorrow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from django.utils import timezone
+
+from training import challenge, conditions, fixes, suspects, value, worth
+from training.measuring import measure
+from training.models import Run
+from training.plan import Plan
+from training.seen import Seen
+from training.weakness import by_condition
+
+
+@dataclass(frozen=True)
+class Features:
+    """What tonight's network sees photos by: float16 [n, d] each, in the order of the photos."""
+
+    train: np.ndarray
+    test: np.ndarray
+
+
+def doubt(run: Run, tonight: Plan, parts: Sequence[Seen]) -> int:
+    """Keep the labels that look wrong, of photos of all splits, by the features of the untrained network; how many they are.
+
+    Nothing where the night has none of these features: a network that has learned the labels would only repeat them.
+    """
+    if not tonight.cached:
+        return 0
+    ids = [photo for part in parts for photo in part.ids]
+    groups = [group for part in parts for group in part.groups]
+    truth = np.concatenate([part.truth for part in parts])
+    features = np.concatenate([part.features for part in parts if len(part)]).astype(np.float32)
+    labels = tonight.classes.labels
+    found = suspects.find(features=features, truth=truth, groups=groups, labels=len(labels), seed=tonight.recipes[0].seed)
+    return suspects.keep(run, ids, found, labels, truth)
+
+
+def tell_worth(
+    run: Run, tonight: Plan, train: Seen, test: Seen, features: Features, before: np.ndarray | None, after: np.ndarray
+) -> None:
+    """Keep what each photo was worth, and which mistakes of the incumbent new photos mended.
+
+    `before`, `after`: what the incumbent's and tonight's int8 files answered on the test photos, float32 [n, labels].
+    """
+    learned = value.Seen(train.ids, train.truth, features.train)
+    frozen = value.Seen(test.ids, test.truth, features.test)
+    worth.keep(run=run, values=worth.judge(recognizer=run.recognizer, train=learned, frozen=frozen))
+    if before is None:
+        return
+    new = fixes.new_since(tonight.incumbent, train.ids)
+    labels = tonight.classes.labels
+    found = fixes.find(labels=labels, before=before, after=after, frozen=frozen, train=learned, new=new)
+    fixes.keep(run=run, found=found)
+
+
+def tell_conditions(run: Run, test: Seen) -> None:
+    """Keep under which conditions the held-out photos were taken. Raises FencedOff."""
+    conditions.keep(run=run, photo_ids=test.ids, measures=measure(test.pixels))
+
+
+def ask_for_tomorrow(run: Run, tonight: Plan, test: Seen, report: dict[str, Any], probabilities: np.ndarray) -> None:
+    """Propose tomorrow's challenge, where the model that phones have is weakest: label and condition.
+
+    It may come after the run has ended. `probabilities` float32 [n, ≤ labels] are that model's answers on the test photos,
+    `report` is made of them.
+    """
+    named = conditions.named(recognizer=run.recognizer, photo_ids=test.ids)
+    cells = by_condition(probabilities, test.truth, tonight.classes.labels, named)
+    tomorrow = timezone.now().date() + timedelta(days=1)
+    challenge.propose_weakest(
+        recognizer=run.recognizer, day=tomorrow, report=report, unknown=tonight.classes.dropped, cells=cells
+    )
