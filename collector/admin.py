@@ -65,7 +65,7 @@ class InvitationAdmin(ModelAdmin):
             messages.warning(request, f"The invitation code is {code}. Copy it now: it is kept nowhere.")
 
 
-class ChallengeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+class ChallengeForm(forms.ModelForm):
     def clean(self) -> None:
         super().clean()
         recognizer = self.cleaned_data.get("recognizer")

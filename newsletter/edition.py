@@ -126,7 +126,7 @@ def end_of(day: date) -> datetime:
 def _make(recognizer: Recognizer, day: date, best: list[Ranked]) -> Edition:
     ids = [item.candidate.id for item in best]
     photos = Photo.objects.select_related("label", "claimed", "challenge", "volunteer").in_bulk(ids)
-    mended = fixes.mended_by(photo_ids=ids)
+    mended = fixes.mended_by(photo_ids=list(photos))
     with transaction.atomic():
         newest = Edition.objects.filter(recognizer=recognizer).aggregate(newest=Max("number"))["newest"] or 0
         edition = Edition.objects.create(
@@ -138,7 +138,7 @@ def _make(recognizer: Recognizer, day: date, best: list[Ranked]) -> Edition:
             content=_content(recognizer, day),
         )
         EditionEntry.objects.bulk_create(
-            _entry(edition, position, photos[item.candidate.id], item, mended.get(item.candidate.id, []))
+            _entry(edition, position, photos[item.candidate.id], item, mended.get(photos[item.candidate.id].pk, []))
             for position, item in enumerate(best, start=1)
         )
     return edition
