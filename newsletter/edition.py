@@ -2,7 +2,6 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -124,9 +123,9 @@ def end_of(day: date) -> datetime:
 
 
 def _make(recognizer: Recognizer, day: date, best: list[Ranked]) -> Edition:
-    ids = [UUID(str(item.candidate.id)) for item in best]
+    ids = [item.candidate.id for item in best]
     photos = Photo.objects.select_related("label", "claimed", "challenge", "volunteer").in_bulk(ids)
-    mended = fixes.mended_by(photo_ids=ids)
+    mended = fixes.mended_by(photo_ids=list(photos))
     with transaction.atomic():
         newest = Edition.objects.filter(recognizer=recognizer).aggregate(newest=Max("number"))["newest"] or 0
         edition = Edition.objects.create(
@@ -138,7 +137,7 @@ def _make(recognizer: Recognizer, day: date, best: list[Ranked]) -> Edition:
             content=_content(recognizer, day),
         )
         EditionEntry.objects.bulk_create(
-            _entry(edition, position, photos[item.candidate.id], item, mended.get(UUID(str(item.candidate.id)), []))
+            _entry(edition, position, photos[item.candidate.id], item, mended.get(photos[item.candidate.id].pk, []))
             for position, item in enumerate(best, start=1)
         )
     return edition

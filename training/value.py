@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-CHUNK_BYTES = 16 * 2**20  # of one working matrix; about six of them exist at a time, and larger ones are not faster
+CHUNK_BYTES = 16 * 2**20  # of one working matrix; about six of them exist at a time
 
 
 @dataclass(frozen=True)
