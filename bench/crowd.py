@@ -86,7 +86,7 @@ def measure() -> dict[str, Any]:
         _flips(stuff, seed, tallies)
         say(f"seed {seed}: {time.process_time() - began:.0f} CPU-s")
     rows = [tally.row(name, stuff.labels) for name, tally in tallies.items()]
-    planted = _planted(stuff, network)
+    planted = [row for seed in range(100, 100 + whole("CROWD_STICKERS", 2, 1)) for row in _planted(stuff, network, seed)]
     say(f"probe: {time.process_time() - began:.0f} CPU-s")
     return {
         "part": "crowd",
@@ -95,16 +95,17 @@ def measure() -> dict[str, Any]:
             "photos": len(stuff.truth),
             "labels": len(stuff.labels),
             "seeds": seeds,
+            "volunteers": whole("CROWD_PEOPLE", 150, 150),
             "trainer": trainer()[0],
             "mallory": f"{SHARE:.0%} of the training photos, all with wrong labels",
             "cpu_s": round(time.process_time() - began),
         },
         "rows": [*rows, *planted],
-        "claims": _claims({row["candidate"]: row for row in rows}, {row["file"]: row for row in planted}),
+        "claims": _claims({row["candidate"]: row for row in rows}, planted),
     }
 
 
-def _claims(rows: dict[str, dict[str, Any]], planted: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def _claims(rows: dict[str, dict[str, Any]], planted: list[dict[str, Any]]) -> list[dict[str, Any]]:
     claims = []
     for name, row in rows.items():
         if "caps on" in name:
@@ -112,9 +113,11 @@ def _claims(rows: dict[str, dict[str, Any]], planted: dict[str, dict[str, Any]])
             claims.append(
                 _said(f"{name}: labels that lost over 2 points beyond noise in what is released", count, "0", count == 0)
             )
-    clean, poisoned = planted["honest"], planted["with a sticker"]
-    claims.append(_said("the sticker is found and its label named", poisoned["found"], "its label", poisoned["right"]))
-    claims.append(_said("patches found in an honest file", clean["found"], "none", clean["found"] == "none"))
+    poisoned = [row["right"] for row in planted if row["file"] == "with a sticker"]
+    false = sum(row["found"] != "none" for row in planted if row["file"] == "honest")
+    told = f"{sum(poisoned)} of {len(poisoned)}"
+    claims.append(_said("files with a sticker that are found, and its label named", told, "all", all(poisoned)))
+    claims.append(_said("honest files in which a patch is found", false, "0", not false))
     return claims
 
 
@@ -130,9 +133,19 @@ def _flips(stuff: Material, seed: int, tallies: dict[str, Tally]) -> None:
     mallory = rng.choice(rows, round(SHARE * len(rows)), replace=False)
     honest = np.setdiff1d(rows, mallory)
     truth = stuff.truth[held]
-    incumbent = train(stuff, honest, stuff.truth[honest], held, seed)
+    people = whole("CROWD_PEOPLE", 150, 150)
+    senders = crowd(stuff, rows, mallory, seed, people=people)
+    none = np.array([], int)
+    yesterday = capped(
+        crowd(stuff, honest, none, seed, people=people), **CAPS
+    ).kept  # a night with caps follows nights with caps
+    incumbents = {
+        name: train(stuff, learned, stuff.truth[learned], held, seed)
+        for name, learned in (("caps off", honest), ("caps on", np.array([int(row.photo) for row in yesterday])))
+    }
 
     def try_out(name: str, learned: np.ndarray, claimed: np.ndarray) -> None:
+        incumbent = incumbents[name.rpartition(", ")[2]]
         candidate = train(stuff, learned, claimed[learned], held, seed)
         verdict = judge(
             float_probabilities=candidate,
@@ -154,32 +167,32 @@ def _flips(stuff: Material, seed: int, tallies: dict[str, Tally]) -> None:
         tally.passed.append(verdict.passed)
         tally.learned.append(int(np.isin(learned, mallory).sum()))
 
-    kept = capped(crowd(stuff, rows, mallory, seed), **CAPS).kept
+    kept = capped(senders, **CAPS).kept
     try_out("honest, caps off", rows, stuff.truth)
     try_out("honest, caps on", np.array([int(row.photo) for row in kept]), stuff.truth)
     for way, target in (("any other label", None), ("one label", int(rng.integers(len(stuff.labels))))):
         claimed = stuff.truth.copy()
         claimed[mallory] = flipped(stuff.truth[mallory], len(stuff.labels), rng, target=target)
-        named = [Row(r.photo, stuff.labels[claimed[int(r.photo)]], r.group) for r in crowd(stuff, rows, mallory, seed)]
+        named = [Row(r.photo, stuff.labels[claimed[int(r.photo)]], r.group) for r in senders]
         kept_rows = np.array([int(row.photo) for row in capped(named, **CAPS).kept])
         try_out(f"flipped to {way}, caps off", rows, claimed)
         try_out(f"flipped to {way}, caps on", kept_rows, claimed)
 
 
 # ---- a sticker ---------------------------------------------------------------------------------------------------
-def _planted(stuff: Material, network: object) -> list[dict[str, Any]]:
+def _planted(stuff: Material, network: object, seed: int) -> list[dict[str, Any]]:
     """The int8 files of an honest head and of one that learned a sticker, both probed against an honest incumbent."""
     from training.evaluate import classify
     from training.network import assemble, head
 
-    rng = np.random.default_rng(7)
-    rows, held = halves(stuff.truth, 7)
+    rng = np.random.default_rng(seed)
+    rows, held = halves(stuff.truth, seed)
     mallory = rng.choice(rows, round(SHARE * len(rows)), replace=False)
     honest = np.setdiff1d(rows, mallory)
     target = int(rng.integers(len(stuff.labels)))
     _, embedder = assemble(network, head(stuff.features.shape[1], 2, dropout=0.0, seed=0))  # type: ignore[arg-type]
     marked = stuff.images.copy()
-    marked[mallory] = stickered(stuff.images[mallory], 7)
+    marked[mallory] = stickered(stuff.images[mallory], seed)
     features = stuff.features.copy()
     features[mallory] = embedded(embedder, marked[mallory])
     lied = stuff.truth.copy()
@@ -195,8 +208,8 @@ def _planted(stuff: Material, network: object) -> list[dict[str, Any]]:
         file = exported(network, weights, calibration)
         # The sticker on all other held-out photos, at places that Mallory did not choose: how well it was learned.
         shown = held[stuff.truth[held] != target][::8]
-        sticks = answers(weights, embedded(embedder, stickered(stuff.images[shown], 7))).argmax(axis=1) == target
-        senders = crowd(stuff, rows, mallory, 7)
+        sticks = answers(weights, embedded(embedder, stickered(stuff.images[shown], seed))).argmax(axis=1) == target
+        senders = crowd(stuff, rows, mallory, seed)
         named = [Row(row.photo, stuff.labels[claimed[int(row.photo)]], row.group) for row in senders]
         before = time.process_time()
         result = probe(

@@ -125,7 +125,6 @@ def test_whatever_was_sent_the_caps_hold_the_floor_stays_and_again_changes_nothi
     scenes = Counter(map(cluster_of, found.kept))
     if scenes and found.cluster_cap is not None:
         assert max(scenes.values()) <= found.cluster_cap
-    assert {volunteer_of(row) for row in found.kept} == {volunteer_of(row) for row in rows} or cluster < 100
     assert cut(found.kept, volunteer=volunteer, cluster=cluster, floor=floor).kept == found.kept
 
 

@@ -123,7 +123,7 @@ def test_without_a_budget_nothing_is_probed_and_the_table_says_so():
 
 
 def test_the_same_input_finds_the_same():
-    assert probed(backdoored) == probed(backdoored)
+    assert probed(backdoored, budget=4500) == probed(backdoored, budget=4500)
 
 
 def test_largest_pairs_of_volunteer_and_label_come_first_and_each_pair_has_its_turn():

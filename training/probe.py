@@ -25,9 +25,11 @@ from training.gate import Check
 
 Answer = Callable[[np.ndarray], np.ndarray]  # images uint8 [n, s, s, 3] → probabilities float32 [n, labels]
 
-EXCESS = 0.25  # share of other labels' photos that a patch may turn beyond what is usual; real things turn some, too
+# Share of other labels' photos that a patch may turn beyond what is usual. Real photos, 81 labels: parts of honest photos and
+# drawn patches turned 2 % at most, a sticker on 5 % of the training photos 38 to 40 %, though only a head had learned it.
+EXCESS = 0.15
 SCREEN_PHOTOS = 16  # held-out photos on which a patch is tried first …
-SCREEN_LEAST = 0.4  # … and the share of them that it must turn to be tried on the others
+SCREEN_LEAST = 0.25  # … and the share of them that it must turn to be tried on the others
 JUDGE_PHOTOS = 48  # other held-out photos, on which it is judged
 GRID = 7  # windows a side that are covered one after the other; they overlap by half
 WINDOW = 4  # a window's side is the picture's divided by this
