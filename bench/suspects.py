@@ -140,7 +140,7 @@ def _flip_and_find(features: np.ndarray, truth: np.ndarray, groups: list[str], l
         "suspects": len(found),
         "recall": round(len(hits) / len(wrong), 3),
         "precision": round(len(hits) / max(1, len(found)), 3),
-        "right_suggestion": round(sum(each.suggested == truth[each.index] for each in hits) / max(1, len(hits)), 3),
+        "right_suggestion": round(sum(each.suggested == int(truth[each.index]) for each in hits) / max(1, len(hits)), 3),
         "wall_s": round(wall_s, 1),
         "cpu_s": round(cpu_s, 1),
     }

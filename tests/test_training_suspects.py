@@ -33,13 +33,15 @@ def photos(count: int = 240, labels: int = 4, *, flipped: int = 12, seed: int = 
 
 # ---- finding -----------------------------------------------------------------------------------------------------
 def test_flipped_labels_are_suspected_with_what_they_show_the_most_doubtful_first() -> None:
-    features, given, wrong = photos()
-    found = find(features=features, truth=given, groups=[str(at) for at in range(240)], labels=4, seed=1)
-    indices = [each.index for each in found]
-    assert len(set(indices) & set(wrong)) >= 10 and len(found) <= 18
-    assert all(found[at].suggested == found[at].index % 4 for at in range(5))
+    features, given, wrong = photos(600, flipped=30)
+    found = find(features=features, truth=given, groups=[str(at) for at in range(600)], labels=4, seed=1)
+    hits = [each for each in found if each.index in set(wrong.tolist())]
+    assert len(hits) >= 21 and len(found) <= 2 * len(
+        hits
+    )  # the goals for real photos: 70 % of the flipped, 50 % of the suspects
+    assert sum(each.suggested == each.index % 4 for each in hits) >= 0.9 * len(hits)
     assert [each.confidence for each in found] == sorted(each.confidence for each in found)
-    assert all(0 <= each.confidence < 0.5 and each.suggested != given[each.index] for each in found)
+    assert all(0 <= each.confidence <= 1 and each.suggested != given[each.index] for each in found)
 
 
 def test_the_same_seed_finds_the_same_and_inputs_stay_as_they_were() -> None:
@@ -51,16 +53,16 @@ def test_the_same_seed_finds_the_same_and_inputs_stay_as_they_were() -> None:
 
 
 def test_a_group_never_judges_itself() -> None:
-    """Each photo comes five times under one wrong label. Who has seen a copy believes it; who has not doubts all five."""
-    features, given, wrong = photos(flipped=12)
+    """Each photo comes five times. Who has seen a copy under a wrong label believes it, who has not doubts all five."""
+    features, given, wrong = photos(600, flipped=30, seed=1)
     features, given = np.repeat(features, 5, axis=0), np.repeat(given, 5)
-    grouped = [str(at // 5) for at in range(len(given))]
     copies = {int(at) * 5 + copy for at in wrong for copy in range(5)}
 
-    def caught(groups: list[str]) -> int:
+    def caught(size: int) -> int:
+        groups = [str(at // size) for at in range(len(given))]
         return len({each.index for each in find(features=features, truth=given, groups=groups, labels=4, seed=1)} & copies)
 
-    assert caught(grouped) >= 45
+    assert caught(5) >= 135 and caught(1) <= 120
 
 
 def test_volunteers_and_clusters_that_are_linked_share_a_fold() -> None:

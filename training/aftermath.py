@@ -24,20 +24,20 @@ class Features:
     test: np.ndarray
 
 
-def doubt(run: Run, tonight: Plan, parts: Sequence[Seen]) -> int:
-    """Keep the labels that look wrong, of photos of all splits, by the features of the untrained network; how many they are.
+def doubt(run: Run, tonight: Plan, parts: Sequence[Seen]) -> None:
+    """Keep the labels that look wrong, of photos of all splits, by the features of the untrained network.
 
     Nothing where the night has none of these features: a network that has learned the labels would only repeat them.
     """
     if not tonight.cached:
-        return 0
+        return
     ids = [photo for part in parts for photo in part.ids]
     groups = [group for part in parts for group in part.groups]
     truth = np.concatenate([part.truth for part in parts])
     features = np.concatenate([part.features for part in parts if len(part)]).astype(np.float32)
     labels = tonight.classes.labels
     found = suspects.find(features=features, truth=truth, groups=groups, labels=len(labels), seed=tonight.recipes[0].seed)
-    return suspects.keep(run, ids, found, labels, truth)
+    suspects.keep(run, ids, found, labels, truth)
 
 
 def tell_worth(

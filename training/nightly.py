@@ -75,12 +75,12 @@ def night(run: Run, *, progress: Progress) -> None:
         runs.finish(run, Run.State.KEPT, f"{refusal.detail} The incumbent stays.")
         return
     with clock.stage("suspects"):
-        doubted = doubt(run, tonight, [photos.train, photos.validation, photos.test])
+        doubt(run, tonight, [photos.train, photos.validation, photos.test])
     with clock.stage("training"):
         tried = _try_all(run, tonight, photos, clock, progress)
         choice = _choose(tonight, photos.validation, tried)
-    known = _known(tonight, photos, tried, choice.reasons, clock) | {"suspects": doubted}
-    runs.write(run, metrics=known)
+    known = _known(tonight, photos, tried, choice.reasons, clock)
+    runs.write(run, metrics=run.metrics | known)
     if choice.name is None:
         with clock.stage("evaluating"):
             _keep_incumbent(run, tonight, photos.test, choice.reasons)

@@ -16,8 +16,8 @@ from training import runs
 from training.models import Run, Suspect
 
 FOLDS = 5  # each photo is judged by a model of about 80 % of the others
-# Of cleanlab's: in each label as many as the confident joint counts as wrong, the least confident first. Of the flipped labels
-# of real photos it found 84 % where "both" found 77 and "confident_learning" 73, all at a precision over 75 %.
+# Of cleanlab's: in each label as many as the confident joint counts as wrong, the least confident first. Of flipped labels of
+# real photos it found 84 % where "both" found 77 and "confident_learning" 73, all at a precision over 75 %.
 RULE = "prune_by_class"
 PENALTY = 1e-2  # of squared weights, for features of unit variance; with 1 it recognises 82 % of such photos instead of 94
 STEPS = 60  # of L-BFGS; more of them only make the model surer of the labels it was given
