@@ -14,7 +14,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from collector.admin import ReadOnly
 from config.errors import Problem
 from training import left, pictures, release
-from training.models import Artifact, Benchmark, Channel, Release, Run, Snapshot
+from training.models import Artifact, Benchmark, Channel, Release, Run, Snapshot, ViewLimits
 
 
 def table(caption: str, heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> SafeString:
@@ -76,7 +76,8 @@ class RunAdmin(ReadOnly, ModelAdmin):
     list_select_related = ["recognizer"]
     inlines = [ArtifactInline]
     fields = [
-        *["recognizer", "slot", "state", "stage", "message", "verdict_table", "summary_table", "curves", "confusion"],
+        *["recognizer", "slot", "long", "state", "stage", "message", "reasons", "verdict_table", "summary_table", "curves"],
+        *["confusion"],
         *["label_table", "seconds_table", "file_list"],
         *["snapshot", "recipe", "fence", "lease_until", "queued_at", "started_at", "finished_at"],
     ]
@@ -104,6 +105,11 @@ class RunAdmin(ReadOnly, ModelAdmin):
         shown = left.picture(run, "confusion.svg", pictures.confusion_in_words(int8))
         rows = [(pair["truth"], pair["predicted"], pair["n"]) for pair in int8.get("confusions", [])]
         return shown + table("Most frequent confusions of the int8 file", ("shows", "taken for", "photos"), rows)
+
+    @admin.display(description="which way, and why")
+    def reasons(self, run: Run) -> str:
+        rows = format_html_join("", "<li>{}</li>", ((reason,) for reason in run.metrics.get("reasons", [])))
+        return format_html("<ul>{}</ul>", rows) if rows else "–"
 
     @admin.display(description="files")
     def file_list(self, run: Run) -> str:
@@ -146,6 +152,12 @@ class RunAdmin(ReadOnly, ModelAdmin):
         seconds = run.metrics.get("seconds", {})  # PostgreSQL keeps no order of keys: the longest stage first
         rows = sorted(seconds.items(), key=lambda item: -item[1])
         return table("Seconds per stage, longest first", ("stage", "seconds"), rows)
+
+
+@admin.register(ViewLimits)
+class ViewLimitsAdmin(ModelAdmin):
+    list_display = ["recognizer", "crops", "turns", "mirror", "exposure", "blur"]
+    list_select_related = ["recognizer"]
 
 
 @admin.register(Release)

@@ -226,7 +226,7 @@ def _known(tonight: Plan, photos: Photos, tried: dict[str, Result], reasons: lis
         "photos": {"train": len(photos.train), "validation": len(photos.validation), "test": len(photos.test)},
         "looked_at": photos.made,
         "reasons": reasons,
-        "history": {name: result.facts["history"] for name, result in tried.items()},
+        "history": {f"{name}: {key}": part for name, way in tried.items() for key, part in way.facts["history"].items()},
         "cpu_seconds": round(time.process_time(), 1),
         "seconds": clock.seconds,
     }

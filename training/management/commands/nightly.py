@@ -39,6 +39,8 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _tell(self, run: Run) -> None:
+        for reason in run.metrics.get("reasons", []):
+            self.stdout.write(reason)
         if checks := run.verdict.get("checks"):
             self.stdout.write(Verdict(run.verdict["passed"], [Check(**check) for check in checks]).as_text())
         self.stdout.write(f"{run}. {run.message}")
