@@ -15,20 +15,31 @@ def each(count: int = 200) -> list[str]:
     return [str(index) for index in range(count)]
 
 
-def test_the_best_way_is_taken_where_it_is_clearly_better():
-    ways = [Tried("head", right(0.70), 10.0), Tried("top", right(0.90, seed=2), 300.0)]
-    choice = choose(ways, None, each())
-    assert choice.name == "top"
-    assert choice.reasons[0] == "head: 70.0% of 200 validation photos, 10 s."
-
-
-def test_of_two_ways_within_one_standard_error_the_cheaper_one_is_taken_and_the_reason_is_said():
-    same = right(0.80)
-    slightly = same.copy()
-    slightly[np.flatnonzero(~same)[:1]] = True
-    choice = choose([Tried("top", slightly, 300.0), Tried("head", same, 10.0)], None, each())
+def test_the_usual_way_is_taken_unless_another_beats_it_by_more_than_one_standard_error():
+    usual = right(0.70)
+    better, little = usual.copy(), usual.copy()
+    better[np.flatnonzero(~usual)[:20]] = True
+    little[np.flatnonzero(~usual)[:1]] = True
+    choice = choose([Tried("head", better, 10.0), Tried("top", usual, 300.0)], None, each())
     assert choice.name == "head"
-    assert "top is not better by more than one standard error" in " ".join(choice.reasons)
+    assert choice.reasons[0] == "head: 80.0% of 200 validation photos, 10 s."
+    assert choice.reasons[-1] == "head beats top by more than one standard error (+10.0% ± 2.1%)."
+    assert choose([Tried("head", little, 10.0), Tried("top", usual, 300.0)], None, each()).name == "top"
+
+
+def test_validation_photos_that_everything_gets_right_do_not_make_the_cheaper_way_win():
+    easy = right(0.985)
+    choice = choose([Tried("head", easy, 6.0), Tried("top", easy.copy(), 594.0)], None, each())
+    assert choice.name == "top"
+    assert "head does not beat top" in choice.reasons[-1]
+
+
+def test_of_two_ways_that_beat_the_usual_one_the_better_is_taken():
+    usual = right(0.5)
+    good, best = usual.copy(), usual.copy()
+    good[np.flatnonzero(~usual)[:20]] = True
+    best[np.flatnonzero(~usual)[:40]] = True
+    assert choose([Tried("a", best, 1.0), Tried("b", good, 1.0), Tried("usual", usual, 1.0)], None, each()).name == "a"
 
 
 def test_the_incumbent_stays_unless_it_is_beaten_by_more_than_one_standard_error():
