@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from collector.decoding import Derived, DoesNotDecode, NoDecoder, derive
 from collector.duplicates import cluster_of, remember
-from collector.intake import assure, discard
 from collector.models import Photo, Recognizer
+from collector.objects import assure, discard
 from collector.storage import put_blob, store
 
 log = structlog.get_logger()
@@ -75,8 +75,8 @@ def _keep(photo: Photo, derived: Derived) -> bool:
         assure(f"views/{view}", derived.view)
         assure(f"thumbnails/{thumbnail}", derived.thumbnail)
     else:  # withdrawn while we decoded it, or our lease ran out: leave no bytes behind
-        discard(f"views/{view}", view_sha256=view)
-        discard(f"thumbnails/{thumbnail}", thumbnail_sha256=thumbnail)
+        discard(f"views/{view}")
+        discard(f"thumbnails/{thumbnail}")
     return kept == 1
 
 

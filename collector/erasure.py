@@ -16,14 +16,13 @@ from django.utils import timezone
 
 from collector import duplicates
 from collector.errors import UnknownErasure, UnknownPhoto, VolunteerGone
-from collector.intake import discard
 from collector.models import Allowance, Decision, Erasure, Photo, Recognizer, StoreDebt, Tombstone, Upload, Volunteer
+from collector.objects import COLUMNS, KINDS, discard
 from collector.signals import erasure_described, photos_withdrawn, volunteer_erased
 from collector.storage import store
 
 T = TypeVar("T")
 TOMBSTONES = "tombstones"  # kind in the store: empty objects that outlive the restoring of an old database
-COLUMNS = {"originals": "sha256", "views": "view_sha256", "thumbnails": "thumbnail_sha256"}  # kind → the column that names it
 BATCH = 1000  # photos a statement carries; SQLite takes 32,766 values
 AT_ONCE = 60  # debts that the process which answered pays itself: about 20 photos, a tenth of a second on a local disk
 ERASED = UUID("00000000-0000-4000-8000-0000000000e0")  # the one row that the photo shells of all erased accounts belong to
@@ -132,17 +131,17 @@ def owed() -> list[int]:
 
 
 def settle(*, debt_id: int) -> None:
-    """Pay one debt: write a tombstone, or remove an object that no living photo needs. Safe to repeat."""
+    """Pay one debt: write a tombstone, or remove an object that no row needs. Safe to repeat."""
     debt = StoreDebt.objects.filter(pk=debt_id).first()
     if debt is None:
         return
-    kind, _, digest = debt.key.partition("/")
+    kind = debt.key.partition("/")[0]
     if kind == TOMBSTONES:
         store().put(debt.key, b"")
-    elif kind not in COLUMNS:  # of an app above, which removed the row that named it before it asked (owe)
+    elif kind in KINDS:
+        discard(debt.key)
+    else:  # whoever asked (owe) had removed the only row that named it
         store().delete(debt.key)
-    else:
-        discard(debt.key, **{COLUMNS[kind]: digest})
     debt.delete()
 
 

@@ -24,7 +24,8 @@ from collector.errors import (
 from collector.invitations import must_be_invited
 from collector.limits import MINUTE, Limit, check, of_address, of_volunteer, spend
 from collector.models import Challenge, Label, Photo, Recognizer, Volunteer
-from collector.storage import MissingObject, store
+from collector.objects import assure, discard
+from collector.storage import store
 from collector.strip import Stripped, strip
 from config import rows
 from config.database import turn_at_writing
@@ -158,7 +159,7 @@ def receive(
                 spend(*limits, _quota(volunteer))
             rows.insert(photo)
     except (IntegrityError, LimitReached):
-        discard(f"originals/{digest}", sha256=digest)
+        discard(f"originals/{digest}")
         twin = known(photo_id=photo_id, volunteer=volunteer, sent=sent)
         if twin is None:
             if not Volunteer.objects.filter(pk=volunteer.pk).exists():  # erased meanwhile: the foreign key refused the row
@@ -167,32 +168,6 @@ def receive(
         return twin, False  # a concurrent twin of this request was faster: its row decides
     assure(f"originals/{digest}", stripped.data)
     return photo, True
-
-
-def assure(key: str, data: bytes) -> None:
-    """After the commit of a row: an erasure of the same bytes may have come between put and row, see discard()."""
-    if store().size(key) is None:
-        store().put(key, data)
-
-
-def discard(key: str, **digest: str) -> bool:
-    """Remove an object that no living photo needs; `digest` is the column that names it, e.g. sha256=…. True if it is gone.
-
-    Two photos may share an object. A rival that commits a row between our look and our delete is covered twice: we look again
-    and put the bytes back, and the rival looks after its commit whether they are there.
-    """
-    living = Photo.objects.filter(**digest).exclude(state=Photo.State.WITHDRAWN)
-    if living.exists():
-        return False
-    try:
-        data = store().get(key)
-    except MissingObject:
-        return False
-    store().delete(key)
-    if living.exists():
-        store().put(key, data)
-        return False
-    return True
 
 
 def _sha256(data: bytes) -> str:

@@ -431,10 +431,10 @@ class StoreDebt(models.Model):
 
 
 class SweptFolder(models.Model):
-    """One 256th of the objects of a kind: when collector.sweeping looks at it next."""
+    """One 256th of the objects of a kind, or all of them: when collector.sweeping looks at it next."""
 
     kind = models.CharField(max_length=20)
-    prefix = models.CharField(max_length=2, help_text="the first two hex digits of a digest")
+    prefix = models.CharField(max_length=2, help_text="the first two hex digits of a digest")  # "": all
     due_at = models.DateTimeField(db_index=True)  # asked twice a second by `manage.py work`
 
     class Meta:

@@ -68,9 +68,8 @@ class LocalStore:
         self.path(key).unlink(missing_ok=True)
 
     def list(self, kind: str, prefix: str) -> Iterator[Listed]:
-        """What lies under `<kind>/<prefix>…`; `prefix` has at least the two digits that name a folder."""
-        folder = self.root / kind / prefix[:2]
-        for path in sorted(folder.glob(f"{prefix}*")):
+        """What lies under `<kind>/<prefix>…`; `prefix` is empty or has at least the two digits that name a folder."""
+        for path in sorted((self.root / kind).glob(f"{prefix[:2] or '??'}/{prefix}*")):
             try:
                 written = path.stat().st_mtime
             except FileNotFoundError:  # deleted or renamed while we looked

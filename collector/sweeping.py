@@ -1,7 +1,7 @@
-"""INTAKE, afterwards: removes objects that no living photo needs, left by a process that died between object and row.
+"""INTAKE, afterwards: removes objects that no row needs (collector.objects), left by a process that died between the two.
 
 The store is looked at in parts: the objects of a kind whose digest begins with the same two hex digits, 4,000 of them at a
-million photos. Each part is a row that says when it is due, claimed by a conditional UPDATE.
+million photos; a kind of few objects is one part. Each part is a row that says when it is due, claimed by a conditional UPDATE.
 """
 
 from collections.abc import Callable
@@ -12,9 +12,8 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from collector.erasure import COLUMNS
-from collector.intake import discard
-from collector.models import Photo, SweptFolder
+from collector.models import SweptFolder
+from collector.objects import KINDS, discard, needed
 from collector.storage import store
 from config.files import PART
 
@@ -31,11 +30,16 @@ class Swept:
     removed: list[str]
 
 
+def parts() -> list[tuple[str, str]]:
+    """All parts: kind and prefix, which is "" where the kind is one part."""
+    return [(kind, prefix) for kind in KINDS for prefix in ([""] if KINDS[kind].few else PREFIXES)]
+
+
 def due() -> list[str]:
     """Parts whose time has come, as "<kind>/<prefix>"; the first look of an installation spreads them over the period."""
-    if SweptFolder.objects.count() < len(COLUMNS) * len(PREFIXES):
+    if SweptFolder.objects.filter(kind__in=KINDS).count() < len(parts()):
         _lay_out()
-    rows = SweptFolder.objects.filter(due_at__lte=timezone.now()).order_by("due_at")[:AT_ONCE]
+    rows = SweptFolder.objects.filter(kind__in=KINDS, due_at__lte=timezone.now()).order_by("due_at")[:AT_ONCE]
     return [f"{row.kind}/{row.prefix}" for row in rows]
 
 
@@ -53,18 +57,14 @@ def sweep_folder(*, folder: str) -> Swept | None:
 
 
 def sweep(*, kind: str, prefix: str, grace_s: float) -> Swept:
-    """Remove what is older than `grace_s` seconds and belongs to no living photo, and what killed writers left unfinished.
+    """Remove what is older than `grace_s` seconds and named by no row, and what killed writers left unfinished.
 
-    A photo that comes in meanwhile is safe twice: `discard` looks again, and so does whoever writes the row.
+    What comes in meanwhile is safe twice: `discard` looks again, and so does whoever writes the row (assure).
     """
-    column = COLUMNS[kind]
     before = timezone.now() - timedelta(seconds=grace_s)
     listed = list(store().list(kind, prefix))
     old = [item.key for item in listed if item.written_at < before]
-    # A range of the digest's own index, in every database; "g" follows "f" and every digit.
-    stop = f"{int(prefix, 16) + 1:02x}" if prefix != "ff" else "g"
-    living = Photo.objects.filter(**{f"{column}__gte": prefix, f"{column}__lt": stop}).exclude(state=Photo.State.WITHDRAWN)
-    needed = set(living.order_by().values_list(column, flat=True)) if old else set()
+    named = needed(kind, prefix) if old else set()
     removed = []
     for key in old:
         digest = key.partition("/")[2]
@@ -72,29 +72,29 @@ def sweep(*, kind: str, prefix: str, grace_s: float) -> Swept:
             store().delete(key)
             removed.append(key)
         # What is not named by a digest was not written by us.
-        elif len(digest) == 64 and digest not in needed and discard(key, **{column: digest}):
+        elif len(digest) == 64 and digest not in named and discard(key):
             removed.append(key)
     if removed:
-        log.warning("removed what no photo needs", kind=kind, prefix=prefix, objects=len(removed))
+        log.warning("removed what no row needs", kind=kind, prefix=prefix, objects=len(removed))
     return Swept(len(listed), removed)
 
 
 def sweep_all(*, grace_s: float, progress: Callable[[int, int], None] = lambda done, total: None) -> Swept:
     """Every part, now."""
-    parts = [(kind, prefix) for kind in COLUMNS for prefix in PREFIXES]
+    every = parts()
     seen, removed = 0, list[str]()
-    for done, (kind, prefix) in enumerate(parts, start=1):
+    for done, (kind, prefix) in enumerate(every, start=1):
         swept = sweep(kind=kind, prefix=prefix, grace_s=grace_s)
         seen += swept.seen
         removed += swept.removed
-        progress(done, len(parts))
+        progress(done, len(every))
     return Swept(seen, removed)
 
 
 def _lay_out() -> None:
     """Rows for all parts, due one after the other: a thousand looks at once would hold up the photos that come in."""
-    parts = [(kind, prefix) for prefix in PREFIXES for kind in COLUMNS]
-    step = timedelta(seconds=settings.SWEEP_STORE_S / len(parts))
+    every = sorted(parts(), key=lambda part: part[1])  # of one kind not all in a row
+    step = timedelta(seconds=settings.SWEEP_STORE_S / len(every))
     first = timezone.now() + timedelta(seconds=settings.SWEEP_LEASE_S)
-    rows = [SweptFolder(kind=kind, prefix=prefix, due_at=first + step * n) for n, (kind, prefix) in enumerate(parts)]
+    rows = [SweptFolder(kind=kind, prefix=prefix, due_at=first + step * n) for n, (kind, prefix) in enumerate(every)]
     SweptFolder.objects.bulk_create(rows, ignore_conflicts=True)

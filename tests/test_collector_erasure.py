@@ -19,9 +19,10 @@ from collector.develop import develop
 from collector.erasure import ERASED, SHELL, erase, replay_tombstones, withdraw
 from collector.errors import PhotoErased, VolunteerGone
 from collector.importing import Folder, Plan, import_photos
-from collector.intake import discard, receive
+from collector.intake import receive
 from collector.models import Allowance, Decision, Erasure, Photo, Recognizer, StoreDebt, Tombstone, Volunteer
 from collector.moderation import decide
+from collector.objects import discard
 from collector.storage import store
 from collector.volunteers import register
 from config.duties import work_once
@@ -202,7 +203,7 @@ def test_a_rival_that_commits_between_look_and_delete_keeps_its_bytes(
         really(name)
 
     monkeypatch.setattr(objects, "delete", rival_commits)
-    assert discard(key, sha256=photo.sha256) is False
+    assert discard(key) is False
     assert objects.size(key) == photo.bytes
 
 
@@ -214,7 +215,7 @@ def test_an_upload_whose_bytes_are_removed_before_its_row_stores_them_again(
     def erased_in_between(*limits: Any) -> None:
         really(*limits)
         for item in list(store().list("originals", hashlib.sha256(intake.strip(jpeg(7)).data).hexdigest()[:2])):
-            assert discard(item.key, sha256=item.key.partition("/")[2]) is True
+            assert discard(item.key) is True
 
     monkeypatch.setattr(intake, "spend", erased_in_between)
     photo = take_in(recognizer, volunteer, jpeg(7))

@@ -105,7 +105,7 @@ def test_every_part_is_swept_by_the_worker_and_orphans_are_gone_within_the_hour(
     assert settings.ORPHAN_GRACE_S + settings.SWEEP_STORE_S <= 3600
     with time_machine.travel(timezone.now(), tick=False) as clock:
         assert work_once() == 0  # lays out the rows; nothing is due at once
-        assert SweptFolder.objects.count() == 3 * 16
+        assert SweptFolder.objects.count() == len(sweeping.parts()) < 8 * 16
         clock.shift(settings.SWEEP_STORE_S)
         keys = [key for kind in KINDS for n in range(99) if (key := orphan(kind, str(n).encode())).split("/")[1][1] == "0"]
         for key in keys:

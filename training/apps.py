@@ -8,4 +8,4 @@ class TrainingConfig(AppConfig):
     verbose_name = "Nights and releases"
 
     def ready(self) -> None:
-        from training import checks, receivers  # noqa: F401  importing them registers them
+        from training import checks, objects, receivers  # noqa: F401  importing them registers them

@@ -26,13 +26,20 @@ class Result:
     arrays: dict[str, np.ndarray]
 
 
-def stage(run: Run, name: str, work: Callable[[], Result]) -> Result:
-    """The kept result of this stage, if it was done for the same input; else do it and keep it. Raises FencedOff."""
-    found = _load(run, name)
+def stage(run: Run, name: str, digest: str, work: Callable[[], Result]) -> Result:
+    """The kept result of this stage, if it was done for the same input, which `digest` names (Plan.digest); else do it and keep
+    it. Raises FencedOff."""
+    found = _load(run, name, digest)
     if found is None:
         found = work()
-        _keep(run, name, found)
+        _keep(run, name, digest, found)
     return found
+
+
+def left() -> list[int]:
+    """Runs that have ended and still have checkpoints: their process died before it removed them, or they failed."""
+    rows = Checkpoint.objects.filter(run__state__in=Run.FINISHED).order_by("run")
+    return list(rows.values_list("run", flat=True).distinct())
 
 
 def clear(run: Run) -> None:
@@ -44,8 +51,8 @@ def clear(run: Run) -> None:
         owe(keys)
 
 
-def _load(run: Run, name: str) -> Result | None:
-    row = Checkpoint.objects.filter(run=run, stage=name, input_digest=run.input_digest).first()
+def _load(run: Run, name: str, digest: str) -> Result | None:
+    row = Checkpoint.objects.filter(run=run, stage=name, input_digest=digest).first()
     if row is None:
         return None
     try:
@@ -57,12 +64,13 @@ def _load(run: Run, name: str) -> Result | None:
         return Result(json.loads(file[FACTS].tobytes()), arrays)
 
 
-def _keep(run: Run, name: str, result: Result) -> None:
+def _keep(run: Run, name: str, input_digest: str, result: Result) -> None:
     file = io.BytesIO()
     facts = np.frombuffer(json.dumps(result.facts).encode(), np.uint8)
     np.savez(file, allow_pickle=False, **{FACTS: facts}, **result.arrays)
     digest = put_blob(KIND, file.getvalue())
     with transaction.atomic():
         runs.renew(run.pk, run.fence)  # fenced: a process that lost its run leaves nothing behind
-        facts_of_row = {"sha256": digest, "input_digest": run.input_digest}
-        Checkpoint.objects.update_or_create(run=run, stage=name, defaults=facts_of_row)
+        before = list(Checkpoint.objects.filter(run=run, stage=name).values_list("sha256", flat=True))
+        Checkpoint.objects.update_or_create(run=run, stage=name, defaults={"sha256": digest, "input_digest": input_digest})
+        owe(f"{KIND}/{old}" for old in before)  # it may hold what was learned from a photo that was withdrawn since

@@ -18,7 +18,8 @@ from django.db.models import Count
 from django.utils import timezone
 
 from collector.models import Photo
-from collector.storage import MissingObject, put_blob, store
+from collector.objects import discard
+from collector.storage import put_blob
 from config.files import write_whole
 from training import card, croissant, curves, pictures, runs, tracking
 from training.account import Account, History, Origin, confusion_of
@@ -191,19 +192,11 @@ def _tensorboard(run: Run, files: Sequence[Made]) -> None:
 
 
 def _discard(digest: str) -> None:
-    """Remove an object that no row names; put back where another run named it meanwhile. A store that is away keeps it."""
-    named, key = RunFile.objects.filter(sha256=digest), f"{KIND}/{digest}"
+    """Remove an object that no row names. A store that is away keeps it: the sweeper comes later."""
     try:
-        if named.exists():
-            return
-        data = store().get(key)
-        store().delete(key)
-        if named.exists():
-            store().put(key, data)
-    except MissingObject:
-        return
+        discard(f"{KIND}/{digest}")
     except Exception:
-        log.exception("an old file of a run was not removed", key=key)
+        log.exception("an old file of a run was not removed", digest=digest)
 
 
 def _attempt(work: Callable[[T], R], given: T, notes: list[str]) -> R | None:

@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from collector.erasure import owe
 from collector.models import Photo, Recognizer
+from collector.objects import assure
 from collector.storage import MissingObject, put_blob, store
 from training.augment import random_views
 from training.errors import CorruptView
@@ -70,8 +71,15 @@ def keep_trunk(*, recognizer: Recognizer, cut: str, recipe: Recipe, front: bytes
     `embedder` the pooled features of a photo."""
     spec = {name: recipe.as_json()[name] for name in LOOKING}
     files = {"front": put_blob(TRUNKS, front), "embedder": put_blob(TRUNKS, embedder)}
-    trunk, _ = Trunk.objects.get_or_create(recognizer=recognizer, cut=cut, defaults={**files, "spec": spec})
+    trunk, _ = Trunk.objects.update_or_create(recognizer=recognizer, cut=cut, defaults={**files, "spec": spec})
+    for digest, data in ((files["front"], front), (files["embedder"], embedder)):
+        assure(f"{TRUNKS}/{digest}", data)  # without it no photo can be looked at
     return trunk
+
+
+def is_whole(trunk: Trunk) -> bool:
+    """Whether the store has its files."""
+    return all(store().size(f"{TRUNKS}/{digest}") is not None for digest in (trunk.front, trunk.embedder))
 
 
 def forget_others(trunk: Trunk) -> int:

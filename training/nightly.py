@@ -51,6 +51,11 @@ class Clock:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.seconds: dict[str, float] = {}
+        self._began = time.monotonic()
+
+    def elapsed(self) -> float:
+        """Seconds since this attempt began."""
+        return time.monotonic() - self._began
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -79,11 +84,12 @@ def night(run: Run, *, progress: Progress) -> None:
     with clock.stage("training"):
         tried = _try_all(run, tonight, photos, clock, progress)
         choice = _choose(tonight, photos.validation, tried)
-    known = _known(tonight, photos, tried, choice.reasons, clock)
+    reasons = choice.reasons + _not_tried(tonight, tried)
+    known = _known(tonight, photos, tried, reasons, clock)
     runs.write(run, metrics=run.metrics | known)
     if choice.name is None:
         with clock.stage("evaluating"):
-            _keep_incumbent(run, tonight, photos.test, choice.reasons)
+            _keep_incumbent(run, tonight, photos.test, reasons)
         _tidy(run)
         return
     chosen = tried[choice.name]
@@ -91,7 +97,7 @@ def night(run: Run, *, progress: Progress) -> None:
     with clock.stage("refit"):
         final = _refit(run, tonight, recipe, photos, progress) if recipe.refit else chosen
     with clock.stage("exporting"):
-        files = _export(run, final, photos)
+        files = _export(run, tonight, final, photos)
     with clock.stage("evaluating"):
         measured, probabilities = _evaluate(run, tonight, photos.test, files.arrays, progress)
     with clock.stage("gate"):
@@ -106,7 +112,7 @@ def night(run: Run, *, progress: Progress) -> None:
         _leave(run, tonight, photos.test, recipe, chosen, files.arrays, measured, probabilities)
     if verdict.passed:
         runs.advance(run, "publishing")
-        runs.write(run, weights_sha256=weights.keep(_weights_of(chosen)))
+        weights.keep(run, _weights_of(chosen))
         artifacts = _exported(tonight, recipe, files.arrays, measured)
         release.publish(run=run, artifacts=artifacts, replaces=tonight.incumbent, message=_news(tonight, measured))
     else:
@@ -150,7 +156,7 @@ def _trunk(run: Run, tonight: Plan, recipe: Recipe) -> Any:
     """The trunk that tonight's network has; made where this is the first night with it."""
     cut = looks.cut_name(tonight.trunk, recipe)
     known = looks.current(run.recognizer)
-    if known is not None and known.cut == cut:
+    if known is not None and known.cut == cut and looks.is_whole(known):
         return known
     from training.export import export_float
     from training.finetune import network_of
@@ -164,14 +170,23 @@ def _trunk(run: Run, tonight: Plan, recipe: Recipe) -> Any:
 
 # ---- learning ----------------------------------------------------------------------------------------------------
 def _try_all(run: Run, tonight: Plan, photos: Photos, clock: "Clock", progress: Progress) -> dict[str, Result]:
-    """Way → what it came to. Beyond RUN_BUDGET_S no further way is begun; the first one always is."""
+    """Way → what it came to. Beyond RUN_BUDGET_S no further way is begun; the first one always is.
+
+    Each attempt has this budget: what an earlier one kept takes no time of it.
+    """
     tried: dict[str, Result] = {}
     for recipe in tonight.recipes:
-        if not tried or sum(clock.seconds.values()) < settings.RUN_BUDGET_S:
+        if not tried or clock.elapsed() < settings.RUN_BUDGET_S:
             tried[recipe.name] = _train(
                 run, f"training {recipe.name}", tonight, recipe, photos.train, photos.validation, progress
             )
     return tried
+
+
+def _not_tried(tonight: Plan, tried: dict[str, Result]) -> list[str]:
+    names = [recipe.name for recipe in tonight.recipes if recipe.name not in tried]
+    minutes = settings.RUN_BUDGET_S / 60
+    return [f"Not begun after {minutes:.0f} minutes (RUN_BUDGET_S): {', '.join(names)}."] if names else []
 
 
 def _train(run: Run, stage: str, tonight: Plan, recipe: Recipe, train: Seen, validation: Seen, progress: Progress) -> Result:
@@ -184,7 +199,7 @@ def _train(run: Run, stage: str, tonight: Plan, recipe: Recipe, train: Seen, val
         facts = {"history": candidate.history, "seconds": candidate.seconds}
         return Result(facts, {"weights": np.frombuffer(weights.as_bytes(candidate.weights), np.uint8)})
 
-    return checkpoints.stage(run, stage, work)
+    return checkpoints.stage(run, stage, tonight.digest, work)
 
 
 def _start(tonight: Plan) -> Any:
@@ -253,7 +268,7 @@ def _tidy(run: Run) -> None:
 
 
 # ---- the files ---------------------------------------------------------------------------------------------------
-def _export(run: Run, final: Result, photos: Photos) -> Result:
+def _export(run: Run, tonight: Plan, final: Result, photos: Photos) -> Result:
     """The LiteRT files, and the features that the network sees photos by: float16 [n, d] of train, validation and test."""
 
     def work() -> Result:
@@ -268,7 +283,7 @@ def _export(run: Run, final: Result, photos: Photos) -> Result:
         seen = embeddings(embedder, {name: part.pixels for name, part in parts.items()})
         return Result({}, arrays | {f"features of {name}": found.astype(np.float16) for name, found in seen.items()})
 
-    return checkpoints.stage(run, "exporting", work)
+    return checkpoints.stage(run, "exporting", tonight.digest, work)
 
 
 def _evenly(images: np.ndarray, most: int) -> np.ndarray:
@@ -290,7 +305,7 @@ def _evaluate(
             arrays["incumbent"] = classify(data, test.pixels, progress=progress)
         return Result({"latency_ms": latency_ms(files["int8"].tobytes())}, arrays)
 
-    found = checkpoints.stage(run, "evaluating", work)
+    found = checkpoints.stage(run, "evaluating", tonight.digest, work)
     reports = {name: report(scores, test.truth, tonight.classes.labels) for name, scores in found.arrays.items()}
     metrics = {
         "float": reports["float32"],

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -40,6 +41,7 @@ class Plan:
     backbone: Backbone
     incumbent: Release | None
     weights: Weights | None
+    digest: str  # names the run's input, where training begins, and whom it is judged against: what checkpoints hold for
 
     @property
     def cached(self) -> bool:
@@ -83,8 +85,13 @@ def make(run: Run) -> Plan:
     every = [_limited(recipe, off).digest() for recipe in ALL_WAYS]
     facts = [frozen.digest, every, backbone.digest, classes.labels, sorted(entry.photo for entry in training.kept)]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-    runs.write(run, recipe={"ways": [way.as_json() for way in recipes]}, input_digest=digest, started_from=before)
-    return Plan(entries, classes, training, recipes, backbone, incumbent, found)
+    # What an earlier attempt had found may be about other photos.
+    found_before: dict[str, Any] = {"metrics": {}, "verdict": {}}
+    said = {"recipe": {"ways": [way.as_json() for way in recipes]}, "input_digest": digest, "started_from": before}
+    runs.write(run, **said, **found_before)
+    basis = [digest, before.weights_sha256 if before else "", incumbent.pk if incumbent else None]
+    named = hashlib.sha256(json.dumps(basis).encode()).hexdigest()
+    return Plan(entries, classes, training, recipes, backbone, incumbent, found, named)
 
 
 def ways(pretrained: bool, *, long: bool, again: bool) -> list[Recipe]:

@@ -4,6 +4,8 @@ TensorFlow's runtime does not survive a fork, and what it leaks goes with the pr
 row; `execute` is what the new process does.
 """
 
+import errno
+import faulthandler
 import os
 import subprocess
 import sys
@@ -95,6 +97,8 @@ def execute(run_id: int, fence: int, work: Callable[[Run], None]) -> int:
         return LOST
     heartbeat = Heartbeat(run_id, fence)
     heartbeat.start()
+    # A call that never comes back to Python stops the heartbeat too: others take the run over, and this ends the process.
+    faulthandler.dump_traceback_later(settings.RUN_LIMIT_S + settings.RUN_LEASE_S, exit=True, file=2)  # stderr, as a number
     try:
         work(run)
         return DONE
@@ -107,6 +111,7 @@ def execute(run_id: int, fence: int, work: Callable[[Run], None]) -> int:
         traceback.print_exc()
         return _fail(run, error)
     finally:
+        faulthandler.cancel_dump_traceback_later()
         heartbeat.stop()
 
 
@@ -181,6 +186,8 @@ class Heartbeat(threading.Thread):
 def _fail(run: Run, error: Exception) -> int:
     first_line = (str(error).strip().splitlines() or ["no further words"])[0]
     reason = error.detail if isinstance(error, Problem) else f"{type(error).__name__}: {first_line[:200]}."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        reason = f"the disk is full. Free some space for {settings.VAR_DIR}, then run `manage.py nightly`."
     message = f"It failed at “{run.stage}”: {reason} The incumbent stays; the traceback is in {log_path(run, run.fence).name}."
     try:
         runs.finish(run, Run.State.FAILED, message)

@@ -4,7 +4,8 @@ from uuid import UUID
 
 from collector.models import Recognizer
 from config.duties import duty
-from training import looks, plan, process, runs
+from training import checkpoints, looks, plan, process, runs
+from training.models import Run
 
 
 @duty(queue="train", due=runs.nights_due)
@@ -18,6 +19,11 @@ def open_nights(recognizer_id: int) -> None:
 @duty(queue="train", due=runs.due)
 def run(run_id: int) -> None:
     process.start(run_id)
+
+
+@duty(queue="train", due=checkpoints.left)
+def tidy(run_id: int) -> None:
+    checkpoints.clear(Run.objects.get(pk=run_id))
 
 
 @duty(queue="images", due=looks.unseen)

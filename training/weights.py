@@ -12,7 +12,9 @@ from django.db import transaction
 
 from collector.erasure import owe
 from collector.models import Recognizer
+from collector.objects import assure
 from collector.storage import MissingObject, put_blob, store
+from training import runs
 from training.errors import CorruptWeights
 from training.models import Release, Run
 
@@ -54,9 +56,13 @@ def as_bytes(weights: Weights) -> bytes:
     return file.getvalue()
 
 
-def keep(weights: Weights) -> str:
-    """Store them; returns the lower-case hex SHA-256."""
-    return put_blob(KIND, as_bytes(weights))
+def keep(run: Run, weights: Weights) -> str:
+    """Have the run name them; returns the lower-case hex SHA-256. Raises FencedOff."""
+    data = as_bytes(weights)
+    digest = put_blob(KIND, data)
+    runs.write(run, weights_sha256=digest)
+    assure(f"{KIND}/{digest}", data)  # without them no further night begins
+    return digest
 
 
 def load(sha256: str) -> Weights:

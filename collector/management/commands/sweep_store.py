@@ -10,7 +10,7 @@ from collector.sweeping import sweep_all
 
 
 class Command(BaseCommand):
-    help = "Remove photos' objects that no living photo needs; it also happens by itself, every SWEEP_STORE_S seconds."
+    help = "Remove objects that no row needs; it also happens by itself, every SWEEP_STORE_S seconds."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
