@@ -86,7 +86,7 @@ def nights(tmp_path: Path, settings: Any, recognizer: Recognizer, volunteer: Vol
     yield made
     assert made.process.stdin is not None
     made.process.stdin.close()
-    assert made.process.wait(10) == 0
+    assert made.process.wait(60) == 0
 
 
 def _database() -> str:

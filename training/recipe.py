@@ -95,7 +95,7 @@ def top_blocks() -> Recipe:
     """A first night: a head on the frozen features, then everything behind `block_5_add`, from cached views.
 
     `BACKBONE_WEIGHTS=<file, width 1.0> manage.py nightly --recognizer groceries`
-    Expect, with 2,640 training photos of 81 labels: FIGURES.
+    Expect nothing yet: with 6 epochs it was not measured to its end. See `top_blocks_long`.
     """
     return Recipe(
         name="top blocks",
@@ -130,7 +130,8 @@ def head_only() -> Recipe:
     """The simplest way: a head on the frozen network's features of the cached views. Seconds; the choice with few photos.
 
     `BACKBONE_WEIGHTS=<file> manage.py nightly --recognizer groceries`
-    Expect FIGURES. It is tried in every first night, beside the top blocks.
+    Expect, with 2,376 training photos of 81 labels (Grocery Store Dataset) and a set of 296 taken elsewhere: 63.9 % float32,
+    62.2 % int8, and 98.5 % of validation photos of the same shelves, as with the top blocks. It is tried in every first night.
     """
     return replace(top_blocks(), name="head", learns="head", top_epochs=0)
 
@@ -139,7 +140,7 @@ def top_blocks_again() -> Recipe:
     """Every following night: from the incumbent's weights, a short time on all photos, old and new, from cached views.
 
     `manage.py nightly --recognizer groceries`, the second time
-    Expect FIGURES.
+    Expect nothing yet: it was not measured on real photos.
     """
     return replace(top_blocks(), name="top blocks, from the incumbent", head_epochs=0, top_epochs=2, top_rate=2e-4)
 
@@ -148,7 +149,8 @@ def top_blocks_long() -> Recipe:
     """The weekly night: as `top_blocks`, only longer, and once chosen once more with the validation photos as well.
 
     `BACKBONE_WEIGHTS=<file, width 1.0> manage.py nightly --recognizer groceries --long`
-    Expect FIGURES.
+    Expect, with 2,640 training photos of 81 labels (Grocery Store Dataset), before the refit, float32, of 296 photos taken
+    elsewhere, from twelve cached views: 83.8 % at 256 pixels, 82.1 % at 224. 1,600 CPU seconds on two cores that others use as well.
     """
     return replace(top_blocks(), name="top blocks, long", top_epochs=14, refit=True)
 
