@@ -150,7 +150,7 @@ def top_blocks_long() -> Recipe:
 
     `BACKBONE_WEIGHTS=<file, width 1.0> manage.py nightly --recognizer groceries --long`
     Expect, with 2,640 training photos of 81 labels (Grocery Store Dataset), before the refit, float32, of 296 photos taken
-    elsewhere, from twelve cached views: 83.8 % at 256 pixels, 82.1 % at 224. 1,600 CPU seconds on two cores that others use as well.
+    elsewhere, from twelve cached views: 83.8 % at 256 pixels, 82.1 % at 224; 1,600 CPU seconds on a busy machine.
     """
     return replace(top_blocks(), name="top blocks, long", top_epochs=14, refit=True)
 
