@@ -128,11 +128,11 @@ def test_a_night_that_is_killed_three_times_at_every_stage_ends_with_a_release_a
     begun = nights.begun()
     assert [line for line, times in begun.items() if line.startswith("kept") and times > 1] == []
     assert {name for name in begun if name.startswith("kept")} == {
-        "kept training one", "kept training two", "kept refit one", "kept exporting", "kept evaluating",
+        "kept training one", "kept training two", "kept refit two", "kept exporting", "kept evaluating",
     }  # fmt: skip
     # Killed in the middle it is begun once more, killed before or behind it is not.
     assert begun["training one with 16"] == 1
-    assert begun["training two with 16"] == begun["refit one with 52"] == begun["exporting"] == 2
+    assert begun["training two with 16"] == begun["refit two with 52"] == begun["exporting"] == 2
     assert runs.claim(tonight.pk) is None
 
     assert Checkpoint.objects.filter(run=tonight).exists()  # its process did not come to remove them
