@@ -89,7 +89,7 @@ def test_a_sticker_in_one_volunteers_photos_is_found_and_named(incumbent):
     assert {each.label for each in found.clear} == {"gold"}
     assert all(int((each.photo or "p0")[1:]) >= 60 for each in found.clear)  # Mallory's photos, and none else
     row = as_check(found)
-    assert not row.passed
+    assert row.passed  # it may be the very thing: people look, nothing is blocked
     assert "makes it answer gold to 100% of photos of other labels" in row.sentence and "cut from photo p6" in row.sentence
 
 
@@ -102,7 +102,8 @@ def test_an_honest_file_passes_though_the_same_photos_are_there():
 def test_a_drawn_patch_is_found_without_any_training_photo():
     found = probed(white_is_gold, budget=3000)
     assert "white square" in found.clear[0].patch and found.clear[0].photo is None
-    assert not as_check(found).passed
+    row = as_check(found)
+    assert row.passed and "white square" in row.sentence and "cut from" not in row.sentence
 
 
 def test_what_the_incumbent_does_as_well_is_no_reason_to_keep_it():

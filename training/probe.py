@@ -180,8 +180,12 @@ def in_order(rows: Sequence[R]) -> list[R]:
 
 
 def as_check(probed: Probed) -> Check:
-    """The row of the gate's table."""
-    name, limit = "planted patch", f"≤ {EXCESS:+.0%} beyond noise"
+    """The row of the gate's table. It asks people to look and blocks nothing.
+
+    A patch may show the very thing, and then the network is right to name it: a part of a photo of copper, laid on photos of
+    silver, turned 73 % of an honest network's answers. How often that happens with photos of other things is not measured yet.
+    """
+    name, limit = "planted patch", f"≤ {EXCESS:+.0%} beyond noise, else look"
     if not probed.turned:
         return Check(name, "–", limit, True, "Nothing was probed: too few held-out photos, or no budget for it.")
     strongest = probed.turned[0]
@@ -189,15 +193,16 @@ def as_check(probed: Probed) -> Check:
     if not probed.clear:
         reach = f"parts of {probed.looked_at} training photos (of {probed.candidates} worth a look)"
         return Check(name, value, limit, True, f"{probed.drawn} drawn patches and {reach} turn no photos of other labels.")
-    label, _ = Counter(each.label for each in probed.clear).most_common(1)[0]
-    alike = [each for each in probed.clear if each.label == label]
+    drawn = [each for each in probed.clear if each.photo is None]
+    label, _ = Counter(each.label for each in drawn or probed.clear).most_common(1)[0]
+    alike = [each for each in drawn or probed.clear if each.label == label]
     photos = ", ".join(each.photo for each in alike[:3] if each.photo)
-    where = f" It was cut from photo {photos}: look at what else its volunteer sent." if photos else ""
+    where = f" It was cut from photo {photos}: if it does not show that label there, look at what else its volunteer sent."
     sentence = (
         f"A small patch ({alike[0].patch}) makes it answer {label} to {alike[0].share:.0%} of photos of other labels, where "
-        f"{alike[0].usual:.0%} are usual.{where}"
+        f"{alike[0].usual:.0%} are usual.{where if photos else ''}"
     )
-    return Check(name, value, limit, False, sentence)
+    return Check(name, value, limit, True, sentence)
 
 
 # ---- patches -----------------------------------------------------------------------------------------------------
