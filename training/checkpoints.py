@@ -1,7 +1,5 @@
 """The night's memory: what each stage came to, as one object in the store, so that a killed night goes on where it was."""
 
-import io
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +10,10 @@ from django.db import transaction
 from collector.erasure import owe
 from collector.storage import MissingObject, put_blob, store
 from training import runs
+from training.arrays import pack, unpack
 from training.models import Checkpoint, Run
 
 KIND = "checkpoints"
-FACTS = "facts"
 
 
 @dataclass(frozen=True)
@@ -59,16 +57,11 @@ def _load(run: Run, name: str, digest: str) -> Result | None:
         data = store().get(f"{KIND}/{row.sha256}")
     except MissingObject:  # the store lost it: done again
         return None
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        arrays = {key: file[key] for key in file.files if key != FACTS}
-        return Result(json.loads(file[FACTS].tobytes()), arrays)
+    return Result(*unpack(data))
 
 
 def _keep(run: Run, name: str, input_digest: str, result: Result) -> None:
-    file = io.BytesIO()
-    facts = np.frombuffer(json.dumps(result.facts).encode(), np.uint8)
-    np.savez(file, allow_pickle=False, **{FACTS: facts}, **result.arrays)
-    digest = put_blob(KIND, file.getvalue())
+    digest = put_blob(KIND, pack(result.facts, result.arrays))
     with transaction.atomic():
         runs.renew(run.pk, run.fence)  # fenced: a process that lost its run leaves nothing behind
         before = list(Checkpoint.objects.filter(run=run, stage=name).values_list("sha256", flat=True))

@@ -5,7 +5,6 @@ and never loads TensorFlow. A photo's views are one object in the store: an eras
 """
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,17 +14,18 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 from uuid import UUID
-from zipfile import BadZipFile
 
 import numpy as np
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from collector.erasure import owe
 from collector.models import Photo, Recognizer
 from collector.objects import assure
 from collector.storage import MissingObject, put_blob, store
+from training.arrays import pack, unpack
 from training.augment import random_views
 from training.errors import CorruptView
 from training.images import Progress, prepare_both
@@ -85,12 +85,9 @@ def is_whole(trunk: Trunk) -> bool:
 def forget_others(trunk: Trunk) -> int:
     """Remove what older trunks of the recognizer saw. Returns how many photos' views that were."""
     others = Trunk.objects.filter(recognizer=trunk.recognizer_id).exclude(pk=trunk.pk)
-    rows = CachedView.objects.filter(photo__recognizer=trunk.recognizer_id).exclude(cut=trunk.cut)
     with transaction.atomic():
-        keys = [f"{KIND}/{digest}" for digest in rows.values_list("sha256", flat=True)]
-        removed, _ = rows.delete()
+        removed = _drop(CachedView.objects.filter(photo__recognizer=trunk.recognizer_id).exclude(cut=trunk.cut))
         others.delete()
-        owe(keys)
     return removed
 
 
@@ -154,10 +151,15 @@ def keep(*, photo_id: str, cut: str, look: Look) -> bool:
 
 def forget(photo_ids: Sequence[UUID]) -> None:
     """Remove what was seen of photos that are withdrawn. Call it inside the withdrawal's transaction."""
-    rows = CachedView.objects.filter(photo__in=photo_ids)
+    _drop(CachedView.objects.filter(photo__in=photo_ids))
+
+
+def _drop(rows: QuerySet[CachedView]) -> int:
+    """Remove the rows and, after the commit, the objects that they named; how many they were."""
     keys = [f"{KIND}/{digest}" for digest in rows.values_list("sha256", flat=True)]
-    rows.delete()
+    removed, _ = rows.delete()
     owe(keys)
+    return removed
 
 
 def unseen() -> list[str]:
@@ -178,11 +180,7 @@ def as_bytes(look: Look, whose: str) -> bytes:
 
     `whose` makes it nobody else's: two photos of one picture must not share an object that goes with the first of them.
     """
-    file = io.BytesIO()
-    name = np.frombuffer(whose.encode(), np.uint8)
-    arrays: dict[str, Any] = {"pixels": look.pixels, "activations": look.activations, "features": look.features}
-    np.savez(file, allow_pickle=False, whose=name, **arrays)
-    return file.getvalue()
+    return pack({"whose": whose}, vars(look))
 
 
 def fetch(sha256: str) -> Look:
@@ -191,9 +189,9 @@ def fetch(sha256: str) -> Look:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise CorruptView("Remove its row: the next night looks at the photo again.", sha256=sha256)
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            return Look(file["pixels"], file["activations"], file["features"])
-    except (BadZipFile, KeyError, ValueError) as error:
+        _, arrays = unpack(data)
+        return Look(**arrays)
+    except (TypeError, ValueError) as error:
         raise CorruptView(f"It is no file of ours ({error}).", sha256=sha256) from error
 
 

@@ -1,11 +1,7 @@
 """FINE-TUNE → the next night: a trained network's weights with what they fit, as one object `weights/<sha256>` in the store."""
 
 import hashlib
-import io
-import json
 from dataclasses import asdict, dataclass
-from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from django.db import transaction
@@ -15,6 +11,7 @@ from collector.models import Recognizer
 from collector.objects import assure
 from collector.storage import MissingObject, put_blob, store
 from training import runs
+from training.arrays import pack, unpack
 from training.errors import CorruptWeights
 from training.models import Release, Run
 
@@ -47,13 +44,9 @@ class Weights:
 
 def as_bytes(weights: Weights) -> bytes:
     """An .npz file; the same weights are the same bytes."""
-    facts = {"fit": asdict(weights.fit), "judged": weights.judged}
-    arrays: dict[str, Any] = {"facts": np.frombuffer(json.dumps(facts, sort_keys=True).encode(), np.uint8)}
-    for name, parts in (("network", weights.network), ("head", weights.head)):
-        arrays |= {f"{name}-{index:03}": part for index, part in enumerate(parts)}
-    file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **arrays)
-    return file.getvalue()
+    parts = {"network": weights.network, "head": weights.head}
+    arrays = {f"{name}-{index:03}": part for name, some in parts.items() for index, part in enumerate(some)}
+    return pack({"fit": asdict(weights.fit), "judged": dict(sorted(weights.judged.items()))}, arrays)
 
 
 def keep(run: Run, weights: Weights) -> str:
@@ -90,12 +83,9 @@ def forget_old(*, recognizer: Recognizer) -> None:
 def from_bytes(data: bytes) -> Weights:
     """The inverse of `as_bytes`. Raises CorruptWeights for a foreign file."""
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            facts = json.loads(file["facts"].tobytes())
-            fit, judged = Fit(**facts["fit"]), dict(facts["judged"])
-            parts = {
-                kind: [file[name] for name in sorted(file.files) if name.startswith(kind)] for kind in ("network-", "head-")
-            }
-    except (BadZipFile, KeyError, TypeError, ValueError, EOFError) as error:
+        facts, arrays = unpack(data)
+        fit, judged = Fit(**facts["fit"]), dict(facts["judged"])
+    except (KeyError, TypeError, ValueError) as error:
         raise CorruptWeights(f"They are no file of ours ({error}).") from error
+    parts = {kind: [arrays[name] for name in sorted(arrays) if name.startswith(kind)] for kind in ("network-", "head-")}
     return Weights(fit, parts["network-"], parts["head-"], judged)
