@@ -1,6 +1,5 @@
 """The review page: a burst is shown and judged as one, by mouse, keyboard or form, on a phone and on a desk."""
 
-import os
 import uuid
 from typing import Any
 
@@ -13,6 +12,7 @@ from collector import review
 from collector.models import Photo
 from collector.moderation import decide, decide_alike
 from collector.volunteers import register
+from tests.browsing import assert_accessible, signed_in
 
 pytestmark = pytest.mark.django_db
 QUEUE = "/admin/collector/photo/review/?recognizer=coins"
@@ -93,34 +93,17 @@ def test_a_flood_fits_on_a_page(admin_client: Client, burst: Any, monkeypatch: A
 def test_a_burst_is_decided_in_a_browser_by_keyboard_and_the_page_is_accessible(
     live_server: Any, live_photo: Any, settings: Any, width: int
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-    from playwright.sync_api import sync_playwright
-
-    settings.ALLOWED_HOSTS = ["*"]
     other, _ = register(consent=True, handle="Grace", address="192.0.2.9")
     burst = [live_photo(seed=3, state="pending"), live_photo(seed=3, state="pending", by=other)]
     live_photo(seed=4, state="pending")
-    User.objects.create_superuser("judge", password="a long enough password")
-    client = Client()
-    client.login(username="judge", password="a long enough password")
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright runs a loop in this thread; the ORM is used between its calls
-    try:
-        with sync_playwright() as play:
-            browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-            context = browser.new_context(viewport={"width": width, "height": 900})
-            context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
-            page = context.new_page()
-            page.goto(live_server.url + QUEUE)
-            found = Axe().run(page, context=".review")
-            assert found.violations_count == 0, found.generate_report()
-            assert page.evaluate("document.querySelector('.review').scrollWidth <= document.documentElement.clientWidth")
-            page.locator("[data-photo] input[type=radio]:checked").first.focus()
-            page.keyboard.press("d")
-            assert page.locator(f'input[name="all-{burst[0].pk}"]').is_checked()
-            page.keyboard.press("a")
-            page.get_by_role("button", name="Decide what is chosen", exact=True).click()
-            page.get_by_text("2 photos decided").wait_for()
-            browser.close()
-    finally:
-        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+    with signed_in(live_server, settings, User.objects.create_superuser("judge"), width) as page:
+        page.goto(live_server.url + QUEUE)
+        assert_accessible(page, ".review")
+        assert page.evaluate("document.querySelector('.review').scrollWidth <= document.documentElement.clientWidth")
+        page.locator("[data-photo] input[type=radio]:checked").first.focus()
+        page.keyboard.press("d")
+        assert page.locator(f'input[name="all-{burst[0].pk}"]').is_checked()
+        page.keyboard.press("a")
+        page.get_by_role("button", name="Decide what is chosen", exact=True).click()
+        page.get_by_text("2 photos decided").wait_for()
     assert states(burst) == ["accepted"] * 2

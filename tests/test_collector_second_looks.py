@@ -15,6 +15,7 @@ from collector.models import Photo
 from collector.moderation import decide
 from collector.second_looks import SecondLook, answer, wanted
 from collector.signals import labels_doubted
+from tests.browsing import assert_accessible, signed_in
 
 pytestmark = pytest.mark.django_db
 AGAIN = "/admin/collector/photo/review/again/?recognizer=coins"
@@ -130,31 +131,14 @@ def test_only_moderators_look_again(client: Client, two: Any, doubts: Any, moder
 def test_a_doubt_is_settled_in_a_browser_by_keyboard_and_the_page_is_accessible(
     live_server: Any, two: Any, settings: Any, width: int
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-    from playwright.sync_api import sync_playwright
-
-    settings.ALLOWED_HOSTS = ["*"]
-    User.objects.create_superuser("judge", password="a long enough password")
-    client = Client()
-    client.login(username="judge", password="a long enough password")
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright runs a loop in this thread; the ORM is used between its calls
-    try:
-        with sync_playwright() as play:
-            browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-            context = browser.new_context(viewport={"width": width, "height": 900})
-            context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
-            page = context.new_page()
-            page.goto(live_server.url + AGAIN)
-            found = Axe().run(page, context=".review")
-            assert found.violations_count == 0, found.generate_report()
-            assert page.evaluate("document.querySelector('.review').scrollWidth <= document.documentElement.clientWidth")
-            if folder := os.environ.get("SCREENSHOTS"):
-                page.screenshot(path=f"{folder}/again-{width}.png", full_page=True)
-            page.get_by_role("button", name="Keep “Copper”").focus()
-            page.keyboard.press("Tab")
-            page.keyboard.press("Enter")
-            page.get_by_text("The photo is now “Gold”.").wait_for()
-            browser.close()
-    finally:
-        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+    with signed_in(live_server, settings, User.objects.create_superuser("judge"), width) as page:
+        page.goto(live_server.url + AGAIN)
+        assert_accessible(page, ".review")
+        assert page.evaluate("document.querySelector('.review').scrollWidth <= document.documentElement.clientWidth")
+        if folder := os.environ.get("SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/again-{width}.png", full_page=True)
+        page.get_by_role("button", name="Keep “Copper”").focus()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.get_by_text("The photo is now “Gold”.").wait_for()
     assert Photo.objects.get(pk=two[0].pk).label.slug == "gold"

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.test import Client
 from django.urls import reverse
 
 from collector.storage import store
+from tests.browsing import assert_accessible, signed_in
 from tests.nights import claimed, collected
 from tests.stories import account
 from training import leave, runs, snapshot
@@ -98,34 +98,18 @@ def test_a_snapshots_list_is_offered_as_it_was_frozen(admin_client, client, reco
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_pictures_are_accessible_and_scroll_in_their_frames(live_server: Any, run: Run, settings: Any, width: int) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-    from playwright.sync_api import sync_playwright
-
-    settings.ALLOWED_HOSTS = ["*"]
-    client = Client()
-    client.force_login(User.objects.create_superuser("engineer"))
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright runs a loop in this thread; the ORM is used between its calls
-    try:
-        with sync_playwright() as play:
-            browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-            context = browser.new_context(viewport={"width": width, "height": 900})
-            context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
-            page = context.new_page()
-            page.goto(live_server.url + reverse("admin:training_run_change", args=[run.pk]))
-            for picture in page.locator(".picture img").all():
-                picture.scroll_into_view_if_needed()
-                page.wait_for_function("image => image.complete && image.naturalWidth > 300", arg=picture.element_handle())
-            for place in (".picture", ".files", ".data"):
-                found = Axe().run(page, context=place)
-                assert found.violations_count == 0, found.generate_report()
-            if folder := os.environ.get("SCREENSHOTS"):
-                page.screenshot(path=f"{folder}/run-{width}.png", full_page=True)
-            matrix = page.get_by_role("region", name="Confusion")
-            wide, shown = matrix.evaluate("frame => [frame.scrollWidth, frame.clientWidth]")
-            assert wide > 1600 and shown < width
-            matrix.focus()
-            page.keyboard.press("ArrowRight")
-            page.wait_for_function("frame => frame.scrollLeft > 0", arg=matrix.element_handle())
-            browser.close()
-    finally:
-        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+    with signed_in(live_server, settings, User.objects.create_superuser("engineer"), width) as page:
+        page.goto(live_server.url + reverse("admin:training_run_change", args=[run.pk]))
+        for picture in page.locator(".picture img").all():
+            picture.scroll_into_view_if_needed()
+            page.wait_for_function("image => image.complete && image.naturalWidth > 300", arg=picture.element_handle())
+        for place in (".picture", ".files", ".data"):
+            assert_accessible(page, place)
+        if folder := os.environ.get("SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/run-{width}.png", full_page=True)
+        matrix = page.get_by_role("region", name="Confusion")
+        wide, shown = matrix.evaluate("frame => [frame.scrollWidth, frame.clientWidth]")
+        assert wide > 1600 and shown < width
+        matrix.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("frame => frame.scrollLeft > 0", arg=matrix.element_handle())
