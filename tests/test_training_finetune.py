@@ -147,7 +147,7 @@ def test_a_head_alone_leaves_the_network_as_it_was(weights: Path):
 
 def test_two_parts_of_photos_are_joined_in_order():
     first, second = pictures(2, 1), pictures(3, 2)
-    both = joined(first, second)
+    both = joined(first, second, top_blocks())
     assert both.ids == first.ids + second.ids
     np.testing.assert_array_equal(both.sources, np.concatenate([first.sources, second.sources]))
     np.testing.assert_array_equal(both.truth, np.concatenate([first.truth, second.truth]))

@@ -1,6 +1,7 @@
 """FINE-TUNE: a head on frozen features, then everything behind the boundary from cached views; or every layer, from pixels."""
 
-import itertools
+import hashlib
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +17,8 @@ import tensorflow as tf
 from training.augment import random_views
 from training.backbone import Backbone
 from training.images import Progress
-from training.network import assemble, build_backbone, head, restored, scaling, top_of
-from training.optimise import Batch, phase
+from training.network import assemble, build_backbone, features_of, head, restored, top_of
+from training.optimise import Batch, Phase, phase
 from training.recipe import Recipe
 from training.seen import Seen
 from training.weights import Fit, Weights
@@ -75,8 +76,14 @@ def network_of(start: Start, recipe: Recipe, size: int) -> keras.Model:
     """The network that training would begin with, for pictures of `size` pixels."""
     if start.weights is not None:
         return restored(start.weights, size)[0]
-    alpha = start.backbone.alpha if start.backbone.pretrained else recipe.alpha
-    return build_backbone(start.backbone, size, alpha=alpha, bn_momentum=recipe.bn_momentum)
+    return build_backbone(start.backbone, size, alpha=_width(recipe, start), bn_momentum=recipe.bn_momentum)
+
+
+def _width(recipe: Recipe, start: Start) -> float:
+    """The earlier weights' or the backbone's, which the recipe cannot change; its own where there is neither."""
+    if start.weights is not None:
+        return start.weights.fit.alpha
+    return start.backbone.alpha if start.backbone.pretrained else recipe.alpha
 
 
 def _begin(recipe: Recipe, start: Start, labels: list[str]) -> tuple[keras.Model, keras.Sequential]:
@@ -93,13 +100,10 @@ def _fit(recipe: Recipe, start: Start, network: keras.Model, labels: list[str]) 
     trunk = start.weights.fit.trunk if start.weights else base
     if recipe.learns == "all":
         trunk = _digest(network.get_weights())
-    alpha = start.weights.fit.alpha if start.weights else start.backbone.alpha if start.backbone.pretrained else recipe.alpha
-    return Fit(base, trunk, alpha, recipe.image_size, labels)
+    return Fit(base, trunk, _width(recipe, start), recipe.image_size, labels)
 
 
 def _digest(arrays: list[np.ndarray]) -> str:
-    import hashlib
-
     whole = hashlib.sha256()
     for array in arrays:
         whole.update(np.ascontiguousarray(array).tobytes())
@@ -139,14 +143,7 @@ def _behind_the_boundary(
             views = rng.integers(0, train.activations.shape[1], len(rows))
             yield _mixed(train.activations[rows, views].astype(np.float32), answers[rows], recipe, rng)
 
-    second = phase(
-        "training the top blocks",
-        recipe,
-        epochs=recipe.top_epochs,
-        rate=recipe.top_rate,
-        photos=len(train),
-        average=recipe.average,
-    )
+    second = _long_phase("training the top blocks", recipe, len(train))
     learning = top.trainable_variables + classifier.trainable_variables
     history["top_loss"] = second.run(forward_top, learning, top_batches, progress)
     return history, {"head": head_done - began, "top": time.process_time() - head_done}
@@ -168,9 +165,7 @@ def _all_layers(
     recipe: Recipe, network: keras.Model, classifier: keras.Model, train: Seen, progress: Progress
 ) -> tuple[dict[str, Any], dict[str, float]]:
     began = time.process_time()
-    pixels = keras.Input(network.input_shape[1:])
-    features = keras.layers.GlobalAveragePooling2D()(network(scaling()(pixels)))
-    body = keras.Model(pixels, features)
+    body = features_of(network)
     answers = np.eye(classifier.output_shape[-1], dtype=np.float32)[train.truth]
     rng = np.random.default_rng(recipe.seed)
 
@@ -182,14 +177,7 @@ def _all_layers(
     def forward(batch: tf.Tensor) -> tf.Tensor:
         return classifier(body(batch, training=recipe.statistics), training=True)
 
-    every = phase(
-        "training every layer",
-        recipe,
-        epochs=recipe.top_epochs,
-        rate=recipe.top_rate,
-        photos=len(train),
-        average=recipe.average,
-    )
+    every = _long_phase("training every layer", recipe, len(train))
     learning = network.trainable_variables + classifier.trainable_variables
     history = {"loss": every.run(forward, learning, batches, progress)}
     return history, {"all": time.process_time() - began}
@@ -217,8 +205,13 @@ def _ahead(
 
 
 # ---- both --------------------------------------------------------------------------------------------------------
+def _long_phase(name: str, recipe: Recipe, photos: int) -> Phase:
+    """The phase that most of the time goes into, and whose running average is kept."""
+    epochs, rate, average = recipe.top_epochs, recipe.top_rate, recipe.average
+    return phase(name, recipe, epochs=epochs, rate=rate, photos=photos, average=average)
+
+
 def _shuffled(count: int, batch: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Row numbers in random order, `batch` at a time; the last batch is filled up, for batch statistics need company."""
     order = rng.permutation(count)
-    order = np.array(list(itertools.islice(itertools.cycle(order), -(-count // batch) * batch)))
-    yield from order.reshape(-1, batch)
+    yield from np.resize(order, math.ceil(count / batch) * batch).reshape(-1, batch)

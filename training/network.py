@@ -37,9 +37,7 @@ def build_backbone(backbone: Backbone, size: int, *, alpha: float, bn_momentum: 
     """RGB −1…1 float32 [n, size, size, 3] → feature map float32 [n, size/32, size/32, d]; weights loaded if there are any."""
     import keras
 
-    network = keras.applications.MobileNetV2(
-        input_shape=(size, size, 3), alpha=alpha, include_top=False, weights=None, name="backbone"
-    )
+    network = _mobilenet(size, alpha)
     if backbone.weights:
         with _named_for_keras(Path(backbone.weights)) as path:
             try:
@@ -55,6 +53,14 @@ def build_backbone(backbone: Backbone, size: int, *, alpha: float, bn_momentum: 
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = bn_momentum
     return network
+
+
+def _mobilenet(size: int, alpha: float) -> keras.Model:
+    import keras
+
+    return keras.applications.MobileNetV2(
+        input_shape=(size, size, 3), alpha=alpha, include_top=False, weights=None, name="backbone"
+    )
 
 
 @contextlib.contextmanager
@@ -76,7 +82,7 @@ def trunk_of(network: keras.Model, boundary: str) -> keras.Model:
 
 
 def features_of(network: keras.Model) -> keras.Model:
-    """Pixels 0…255 float32 [n, s, s, 3] → pooled features [n, d], for inference."""
+    """Pixels 0…255 float32 [n, s, s, 3] → pooled features [n, d]; what its caller says of `training` holds for every layer."""
     import keras
 
     pixels = keras.Input(network.input_shape[1:], name="pixels")
@@ -121,12 +127,7 @@ def scaling() -> keras.layers.Rescaling:
 
 def restored(weights: Weights, size: int = 0) -> tuple[keras.Model, keras.Sequential]:
     """(network, head) that hold these weights, for pictures of `size` pixels; 0: of the size that phones feed."""
-    import keras
-
-    size = size or weights.fit.image_size
-    network = keras.applications.MobileNetV2(
-        input_shape=(size, size, 3), alpha=weights.fit.alpha, include_top=False, weights=None, name="backbone"
-    )
+    network = _mobilenet(size or weights.fit.image_size, weights.fit.alpha)
     network.set_weights(weights.network)
     classifier = head(network.output_shape[-1], len(weights.fit.labels), dropout=0.0, seed=0)
     classifier.set_weights(weights.head)

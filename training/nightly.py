@@ -4,7 +4,6 @@ Runs in a process of its own (`training.process`); whatever loads TensorFlow is 
 with nothing new ends within a second. What a step comes to is kept (`training.checkpoints`): a killed night goes on behind it.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,24 +14,24 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 
-from collector.storage import MissingObject, store
-from training import checkpoints, looks, plan, probe, release, runs, snapshot, weights
+from collector.storage import MissingObject
+from training import checkpoints, looks, plan, probe, release, runs, weights
 from training.aftermath import Features, ask_for_tomorrow, doubt, tell_conditions, tell_worth
 from training.checkpoints import Result
 from training.choose import Tried, choose
 from training.errors import EmptySnapshot, NothingHeldOut, TooFewPhotos
 from training.evaluate import classify, inputs_outputs, latency_ms, report
 from training.gate import Check, Verdict, judge
-from training.images import INPUT_SPEC, Progress
-from training.leave import leave
-from training.models import Artifact, Release, Run
+from training.images import Progress
+from training.incumbent import comparable
+from training.models import Run
+from training.outcome import FORMATS, exported, news, tell_people
 from training.plan import Plan
 from training.recipe import Recipe
 from training.seen import Seen, from_cache, from_pictures, joined
 
 REFUSALS = (EmptySnapshot, TooFewPhotos, NothingHeldOut)  # nothing is broken, there is only nothing to learn yet
 CALIBRATION_PHOTOS = 200  # for int8 ranges; more did not change them measurably and each costs a float inference
-FORMATS = ("float32", "int8")
 
 
 @dataclass(frozen=True)
@@ -109,14 +108,14 @@ def night(run: Run, *, progress: Progress) -> None:
     facts = {"cpu_seconds": round(time.process_time(), 1), "seconds": clock.seconds}
     runs.write(run, metrics=run.metrics | measured | facts, verdict=verdict.as_json())
     with clock.stage("files"):
-        _leave(run, tonight, photos.test, recipe, chosen, files.arrays, measured, probabilities)
+        tell_people(run, tonight, photos.test, chosen.facts["history"], files.arrays, measured, probabilities)
     if verdict.passed:
         runs.advance(run, "publishing")
         weights.keep(run, _weights_of(chosen))
-        artifacts = _exported(tonight, recipe, files.arrays, measured)
-        release.publish(run=run, artifacts=artifacts, replaces=tonight.incumbent, message=_news(tonight, measured))
+        artifacts = exported(tonight, recipe, files.arrays, measured)
+        release.publish(run=run, artifacts=artifacts, replaces=tonight.incumbent, message=news(tonight, measured))
     else:
-        runs.finish(run, Run.State.KEPT, f"The gate refused the candidate. {verdict.reason()} {_news(tonight, measured)}")
+        runs.finish(run, Run.State.KEPT, f"The gate refused the candidate. {verdict.reason()} {news(tonight, measured)}")
     in_use = "int8" if run.state == Run.State.RELEASED or probabilities["incumbent"] is None else "incumbent"
     ask_for_tomorrow(run, tonight, photos.test, measured[in_use], probabilities[in_use])
     _tidy(run)
@@ -229,7 +228,7 @@ def _choose(tonight: Plan, validation: Seen, tried: dict[str, Result]) -> Any:
 
 def _refit(run: Run, tonight: Plan, recipe: Recipe, photos: Photos, progress: Progress) -> Result:
     """The chosen way once more, with the validation photos among those it learns from."""
-    everything = joined(photos.train, photos.validation)
+    everything = joined(photos.train, photos.validation, recipe)
     return _train(run, f"refit {recipe.name}", tonight, recipe, everything, photos.validation, progress)
 
 
@@ -249,11 +248,11 @@ def _known(tonight: Plan, photos: Photos, tried: dict[str, Result], reasons: lis
 
 def _keep_incumbent(run: Run, tonight: Plan, test: Seen, reasons: list[str]) -> None:
     """End the night without an export; tomorrow's challenge follows from what phones have."""
-    artifact = _comparable(tonight, tonight.recipes[-1].image_size)
-    if artifact is None:
+    file = comparable(tonight, tonight.recipes[-1].image_size)
+    if file is None:
         runs.finish(run, Run.State.KEPT, " ".join(reasons))
         return
-    scores = classify(store().get(f"{release.KIND}/{artifact.sha256}"), test.pixels)
+    scores = classify(file, test.pixels)
     measured = report(scores, test.truth, tonight.classes.labels)
     runs.write(run, metrics=run.metrics | {"incumbent": measured, "held_out": len(test)})
     tell_conditions(run, test)
@@ -299,10 +298,9 @@ def _evaluate(
 
     def work() -> Result:
         arrays = {name: classify(files[name].tobytes(), test.pixels, progress=progress) for name in FORMATS}
-        incumbent = _comparable(tonight, test.pixels.shape[1])
+        incumbent = comparable(tonight, test.pixels.shape[1])
         if incumbent is not None:
-            data = store().get(f"{release.KIND}/{incumbent.sha256}")
-            arrays["incumbent"] = classify(data, test.pixels, progress=progress)
+            arrays["incumbent"] = classify(incumbent, test.pixels, progress=progress)
         return Result({"latency_ms": latency_ms(files["int8"].tobytes())}, arrays)
 
     found = checkpoints.stage(run, "evaluating", tonight.digest, work)
@@ -317,23 +315,6 @@ def _evaluate(
         "latency_ms": found.facts["latency_ms"],
     }
     return metrics, {"incumbent": None, **found.arrays}
-
-
-def _comparable(tonight: Plan, size: int) -> Artifact | None:
-    """The incumbent's int8 file, if the same held-out photos can be put to it: the same input size, and the same classes, to
-    which new ones may have been added at the end.
-    """
-    artifact = _int8_of(tonight.incumbent)
-    if artifact is None or artifact.input_spec["width"] != size:
-        return None
-    return artifact if tonight.classes.labels[: len(artifact.labels)] == artifact.labels else None
-
-
-def _int8_of(incumbent: Release | None) -> Artifact | None:
-    """Of a published release: nobody has to be as good as a withdrawn one."""
-    if incumbent is None or incumbent.state != Release.State.PUBLISHED:
-        return None
-    return incumbent.artifacts.filter(format=Artifact.Format.INT8).first()
 
 
 def _judge(tonight: Plan, photos: Photos, int8: bytes, probabilities: dict[str, Any], history: dict[str, Any]) -> Verdict:
@@ -352,8 +333,7 @@ def _judge(tonight: Plan, photos: Photos, int8: bytes, probabilities: dict[str, 
 
 def _probed(tonight: Plan, photos: Photos, int8: bytes) -> Check:
     """Does a small patch turn photos into one label? The incumbent says what is usual."""
-    incumbent = _comparable(tonight, photos.test.pixels.shape[1])
-    before = store().get(f"{release.KIND}/{incumbent.sha256}") if incumbent else None
+    before = comparable(tonight, photos.test.pixels.shape[1])
     place = {photo: row for row, photo in enumerate(photos.train.ids)}
     found = probe.probe(
         answer=partial(classify, int8),
@@ -366,72 +346,3 @@ def _probed(tonight: Plan, photos: Photos, int8: bytes) -> Check:
         budget=settings.PROBE_INFERENCES,
     )
     return probe.as_check(found)
-
-
-# ---- what came of it ---------------------------------------------------------------------------------------------
-def _exported(tonight: Plan, recipe: Recipe, files: dict[str, np.ndarray], measured: dict[str, Any]) -> list[release.Exported]:
-    spec, labels = INPUT_SPEC(recipe.image_size), tonight.classes.labels
-    accuracy = {"float32": measured["float"]["accuracy"], "int8": measured["int8"]["accuracy"]}
-    return [
-        release.Exported(
-            name, files[name].tobytes(), spec, labels, {"accuracy": accuracy[name], "held_out": measured["held_out"]}
-        )
-        for name in FORMATS
-    ]
-
-
-def _news(tonight: Plan, measured: dict[str, Any]) -> str:
-    """Accuracy, and everything about this candidate that is not as usual, in short sentences."""
-    int8, incumbent = measured["int8"], measured["incumbent"]
-    before = f", the incumbent {incumbent['accuracy']:.1%}" if incumbent else ""
-    news = [f"int8 recognises {int8['accuracy']:.1%} of {measured['held_out']} held-out photos{before}."]
-    artifact = _int8_of(tonight.incumbent)
-    if artifact and artifact.labels != tonight.classes.labels:
-        news.append(f"Its classes differ from {tonight.incumbent}'s ({_difference(artifact.labels, tonight.classes.labels)}).")
-    if artifact and incumbent is None:
-        news.append(f"It could not be compared with {tonight.incumbent} on the same photos.")
-    if tonight.classes.dropped:
-        news.append(f"Left out for too few training photos: {snapshot.too_few(tonight.classes.dropped)}.")
-    if tonight.training.left_out:
-        news.append(tonight.training.sentence())
-    if tonight.backbone.note:
-        news.append(tonight.backbone.note)
-    return " ".join(news)
-
-
-def _difference(old: list[str], new: list[str]) -> str:
-    added, removed = [slug for slug in new if slug not in old], [slug for slug in old if slug not in new]
-    parts = [f"{sign} {slug}" for sign, slugs in (("+", added), ("−", removed)) for slug in slugs]
-    if not parts:
-        return "another order"
-    return ", ".join(parts[:6]) + (f" and {len(parts) - 6} more" if len(parts) > 6 else "")
-
-
-def _leave(
-    run: Run,
-    tonight: Plan,
-    test: Seen,
-    recipe: Recipe,
-    chosen: Result,
-    files: dict[str, np.ndarray],
-    measured: dict[str, Any],
-    probabilities: dict[str, Any],
-) -> None:
-    """The files for people; what could not be made is noted on the run."""
-    backbone = tonight.backbone
-    artifacts = [
-        {"format": name, "sha256": hashlib.sha256(files[name].tobytes()).hexdigest(), "bytes": len(files[name])}
-        for name in FORMATS
-    ]
-    left = leave(
-        run,
-        reports={name: measured[name] for name in ("float", "int8", "incumbent")},
-        probabilities=probabilities["int8"],
-        truth=test.truth,
-        labels=tonight.classes.labels,
-        history=chosen.facts["history"],
-        entries=tonight.entries,
-        backbone={"source": backbone.source, "digest": backbone.digest, "alpha": backbone.alpha, "note": backbone.note},
-        artifacts=artifacts,
-    )
-    runs.write(run, metrics=run.metrics | {"notes": left.notes})

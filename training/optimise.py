@@ -12,9 +12,8 @@ from training.errors import TrainingDiverged
 from training.images import Progress
 from training.recipe import Recipe
 
-Batch = tuple[
-    np.ndarray, np.ndarray
-]  # a model's input [b, …], and what it should answer: float32 [b, classes], rows sum to one
+# A model's input [b, …], and what it should answer: float32 [b, classes], rows sum to one.
+Batch = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)

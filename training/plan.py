@@ -35,6 +35,7 @@ class Plan:
     where that is None, with the backbone's file."""
 
     entries: list[snapshot.Entry]
+    divided: list[snapshot.Entry]  # the same, with some set aside to choose by where that is needed
     classes: snapshot.Classes
     training: Capped[snapshot.Entry]  # of the entries to learn from, those that the caps leave
     recipes: list[Recipe]
@@ -56,7 +57,7 @@ class Plan:
     def of(self, split: str) -> list[Wanted]:
         """The photos of tonight's classes in this split, in the snapshot's order."""
         index = {slug: position for position, slug in enumerate(self.classes.labels)}
-        rows = self.training.kept if split == Photo.Split.TRAIN else with_validation(self.entries)
+        rows = self.training.kept if split == Photo.Split.TRAIN else self.divided
         return [Wanted(e.photo, e.view, e.group, index[e.label]) for e in rows if e.split == split and e.label in index]
 
 
@@ -91,7 +92,7 @@ def make(run: Run) -> Plan:
     runs.write(run, **said, **found_before)
     basis = [digest, before.weights_sha256 if before else "", incumbent.pk if incumbent else None]
     named = hashlib.sha256(json.dumps(basis).encode()).hexdigest()
-    return Plan(entries, classes, training, recipes, backbone, incumbent, found, named)
+    return Plan(entries, divided, classes, training, recipes, backbone, incumbent, found, named)
 
 
 def ways(pretrained: bool, *, long: bool, again: bool) -> list[Recipe]:
@@ -144,11 +145,8 @@ def _position(group: str) -> float:
 
 def _frozen(run: Run) -> snapshot.Snapshot:
     """An attempt that goes on keeps its list of photos, unless one of them has left: then what was trained is worth nothing."""
-    if run.snapshot is not None:
-        ids = {entry.photo for entry in snapshot.read(run.snapshot)}
-        accepted = Photo.objects.filter(recognizer=run.recognizer, state=Photo.State.ACCEPTED)
-        if ids <= {str(key) for key in accepted.values_list("pk", flat=True)}:
-            return run.snapshot
+    if run.snapshot is not None and not _has_lost(run.snapshot, _accepted(run.recognizer)):
+        return run.snapshot
     return snapshot.take(recognizer=run.recognizer)
 
 
@@ -171,13 +169,23 @@ def _begin(run: Run, incumbent: Release | None, backbone: Backbone, labels: list
 def _learned_what_left(run: Run) -> bool:
     """Whether the run, or one that it began with, learned from a photo that is no longer accepted."""
     line: Run | None = run
-    accepted = Photo.objects.filter(recognizer=run.recognizer_id, state=Photo.State.ACCEPTED)
-    living = {str(key) for key in accepted.values_list("pk", flat=True)}
+    accepted = _accepted(run.recognizer)
     while line is not None:
-        if line.snapshot and any(entry.photo not in living for entry in snapshot.read(line.snapshot)):
+        if line.snapshot and _has_lost(line.snapshot, accepted):
             return True
         line = line.started_from
     return False
+
+
+def _accepted(recognizer: Recognizer) -> set[str]:
+    """The ids of its accepted photos."""
+    photos = Photo.objects.filter(recognizer=recognizer, state=Photo.State.ACCEPTED)
+    return {str(key) for key in photos.values_list("pk", flat=True)}
+
+
+def _has_lost(frozen: snapshot.Snapshot, accepted: set[str]) -> bool:
+    """Whether a photo of the list is no longer among those that are accepted."""
+    return any(entry.photo not in accepted for entry in snapshot.read(frozen))
 
 
 def _switched_off(recognizer: Recognizer) -> dict[str, bool]:

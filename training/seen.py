@@ -87,14 +87,14 @@ def from_pictures(wanted: Sequence[Wanted], recipe: Recipe, *, held_out: bool, p
     return Seen(ids, groups, truth, pixels, activations=NOTHING, features=NOTHING, sources=sources)
 
 
-def joined(first: Seen, second: Seen) -> Seen:
-    """Both, one after the other."""
+def joined(first: Seen, second: Seen, recipe: Recipe) -> Seen:
+    """Both, one after the other; in a file where that is larger than the recipe lets it be in memory."""
 
     def both(name: str) -> np.ndarray:
         parts = [getattr(first, name), getattr(second, name)]
         if not all(map(len, parts)):
             return parts[0] if len(parts[0]) else parts[1]
-        room = _room((len(first) + len(second), *parts[0].shape[1:]), parts[0].dtype, 2 * 2**30)
+        room = _room((len(first) + len(second), *parts[0].shape[1:]), parts[0].dtype, recipe.cache_bytes)
         room[: len(first)], room[len(first) :] = parts
         return room
 
