@@ -11,7 +11,7 @@ from training.backbone import find_backbone
 from training.errors import TrainingDiverged
 from training.looks import NOTHING
 from training.recipe import Augmentation, Recipe, from_scratch, head_only, top_blocks, top_blocks_again
-from training.seen import Seen, joined
+from training.seen import Seen
 
 pytestmark = pytest.mark.training
 LABELS = list(colours.COLOURS)
@@ -143,15 +143,6 @@ def test_a_head_alone_leaves_the_network_as_it_was(weights: Path):
     )
     for old, new in zip(network_of(start, recipe, colours.SIZE).get_weights(), found.weights.network, strict=True):
         np.testing.assert_array_equal(old, new)
-
-
-def test_two_parts_of_photos_are_joined_in_order():
-    first, second = pictures(2, 1), pictures(3, 2)
-    both = joined(first, second, top_blocks())
-    assert both.ids == first.ids + second.ids
-    np.testing.assert_array_equal(both.sources, np.concatenate([first.sources, second.sources]))
-    np.testing.assert_array_equal(both.truth, np.concatenate([first.truth, second.truth]))
-    assert len(both.activations) == 0
 
 
 def test_a_loss_that_is_no_number_stops_the_night():

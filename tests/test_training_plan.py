@@ -14,7 +14,6 @@ from training import looks, nightly, plan, receipts, weights
 from training.gate import Verdict
 from training.models import CachedView, Checkpoint, Run, Suspect, ViewLimits
 from training.recipe import head_only, top_blocks, top_blocks_again, top_blocks_long_again
-from training.snapshot import Entry
 
 
 def silent(step: str, done: int, total: int) -> None:
@@ -52,24 +51,6 @@ def test_the_long_night_comes_once_a_week_and_not_before_there_is_a_model(recogn
     assert not plan.long_is_due(recognizer)
     settings.LONG_NIGHT_EVERY_DAYS = 5
     assert plan.long_is_due(recognizer)
-
-
-def entries(count: int, split: str) -> list[Entry]:
-    return [Entry(f"{split}-{i}", "", "", "gold", split, f"{split}-group-{i // 2}") for i in range(count)]
-
-
-def test_where_owners_left_nothing_to_choose_by_whole_groups_are_set_aside_and_new_photos_move_none():
-    learned = entries(400, "train")
-    divided = plan.with_validation([*learned, *entries(50, "test")])
-    aside = {entry.photo for entry in divided if entry.split == "validation"}
-    assert 20 <= len(aside) <= 60
-    groups = {entry.group for entry in divided if entry.split == "validation"}
-    assert not groups & {entry.group for entry in divided if entry.split == "train"}
-    more = plan.with_validation([*learned, *entries(460, "train")[400:], *entries(50, "test")])
-    assert aside == {entry.photo for entry in more[:400] if entry.split == "validation"}
-    assert [entry.split for entry in divided if entry.photo.startswith("test")] == ["test"] * 50
-    enough = [*learned, *entries(40, "validation")]
-    assert plan.with_validation(enough) == enough
 
 
 def test_a_recognizers_limits_of_views_are_in_its_recipes_and_make_a_night_new(recognizer, volunteer):

@@ -27,14 +27,13 @@ class Choice:
     reasons: list[str]
 
 
-def choose(tried: Sequence[Tried], incumbent: np.ndarray | None, groups: Sequence[str]) -> Choice:
+def choose(tried: Sequence[Tried], incumbent: np.ndarray | None, groups: np.ndarray) -> Choice:
     """The last of `tried`, which is the usual way, or another that beats it by more than one standard error.
 
-    What is usual has been measured on other photos (training.recipe): validation photos of a young recognizer, taken within the
-    same minutes as those that were learned from, often tell no way from another. What is chosen must beat the `incumbent`
-    (bool [n], None where there is none to compare with) by more than one standard error too, or that is kept. Standard errors
-    (the rule is Breiman et al.'s, Classification and Regression Trees, 1984, 3.4.3) are of the paired difference, over `groups`
-    of photos: near-duplicates count as one draw.
+    What is usual has been measured on other photos (training.recipe): the validation photos of a young recognizer are too few
+    to tell one way from another. What is chosen must beat the `incumbent` (bool [n], None where there is none to compare with)
+    by more than one standard error too, or that is kept. Standard errors (the rule is Breiman et al.'s, Classification and
+    Regression Trees, 1984, 3.4.3) are of the paired difference, over `groups` int [n]: photos of one scene count as one draw.
     """
     reasons = [f"{way.name}: {way.right.mean():.1%} of {len(way.right)} validation photos, {way.cpu_s:.0f} s." for way in tried]
     usual = chosen = tried[-1]
@@ -56,10 +55,10 @@ def choose(tried: Sequence[Tried], incumbent: np.ndarray | None, groups: Sequenc
     return Choice(chosen.name, reasons)
 
 
-def paired(before: np.ndarray, after: np.ndarray, groups: Sequence[str]) -> tuple[float, float]:
+def paired(before: np.ndarray, after: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
     """(gain, standard error) of the share of right answers, bool [n] each over the same photos, drawn in `groups`."""
     difference = after.astype(float) - before.astype(float)
-    _, index = np.unique(np.asarray(groups), return_inverse=True)
+    _, index = np.unique(groups, return_inverse=True)
     count, gain = int(index.max()) + 1, float(difference.mean())
     if count < 2:
         return gain, 1.0  # one group tells nothing

@@ -18,7 +18,7 @@ from collector.storage import MissingObject
 from training import checkpoints, looks, plan, probe, release, runs, weights
 from training.aftermath import Features, ask_for_tomorrow, doubt, tell_conditions, tell_worth
 from training.checkpoints import Result
-from training.choose import Tried, choose
+from training.choose import Choice, Tried, choose
 from training.errors import EmptySnapshot, NothingHeldOut, TooFewPhotos
 from training.evaluate import classify, inputs_outputs, latency_ms, report
 from training.gate import Check, Verdict, judge
@@ -28,7 +28,8 @@ from training.models import Run
 from training.outcome import FORMATS, exported, news, tell_people
 from training.plan import Plan
 from training.recipe import Recipe
-from training.seen import Seen, from_cache, from_pictures, joined
+from training.scenes import divide
+from training.seen import Seen, from_cache, from_pictures, parted
 
 REFUSALS = (EmptySnapshot, TooFewPhotos, NothingHeldOut)  # nothing is broken, there is only nothing to learn yet
 CALIBRATION_PHOTOS = 200  # for int8 ranges; more did not change them measurably and each costs a float inference
@@ -36,11 +37,16 @@ CALIBRATION_PHOTOS = 200  # for int8 ranges; more did not change them measurably
 
 @dataclass(frozen=True)
 class Photos:
-    """The photos of tonight's classes, ready for the network. `made`: how many had to be decoded and looked at."""
+    """The photos of tonight's classes, ready for the network. `train` and `validation` are parts of `learnable`; `scenes`
+    int [n] of the validation photos tell which of them are no independent draws; `divided` says how they were chosen, "" for
+    as they were accepted; `made`: how many had to be decoded and looked at."""
 
+    learnable: Seen
     train: Seen
     validation: Seen
     test: Seen
+    scenes: np.ndarray
+    divided: str
     made: int
 
 
@@ -82,8 +88,8 @@ def night(run: Run, *, progress: Progress) -> None:
         doubt(run, tonight, [photos.train, photos.validation, photos.test])
     with clock.stage("training"):
         tried = _try_all(run, tonight, photos, clock, progress)
-        choice = _choose(tonight, photos.validation, tried)
-    reasons = choice.reasons + _not_tried(tonight, tried)
+        choice = _choose(tonight, photos, tried)
+    reasons = [*filter(None, [photos.divided]), *choice.reasons, *_not_tried(tonight, tried)]
     known = _known(tonight, photos, tried, reasons, clock)
     runs.write(run, metrics=run.metrics | known)
     if choice.name is None:
@@ -137,18 +143,34 @@ def _photos(run: Run, tonight: Plan, progress: Progress) -> tuple[Plan, Photos]:
 def _load(run: Run, tonight: Plan, progress: Progress) -> Photos:
     recipe = tonight.recipes[-1]
     train, validation, test = (tonight.of(split) for split in ("train", "validation", "test"))
-    if not tonight.cached:
-        # Held out or not: for the refit, validation photos are looked at in as many ways as the others.
-        learned = from_pictures(train, recipe, held_out=False, progress=progress)
-        chosen_by = from_pictures(validation, recipe, held_out=not recipe.refit, progress=progress)
-        judged = from_pictures(test, recipe, held_out=True, progress=progress)
-        return Photos(learned, chosen_by, judged, made=len(train) + len(validation) + len(test))
-    trunk = _trunk(run, tonight, recipe)
-    learned, first = from_cache(trunk, train, recipe, held_out=False, progress=progress)
-    chosen_by, second = from_cache(trunk, validation, recipe, held_out=False, progress=progress)
-    judged, third = from_cache(trunk, test, recipe, held_out=True, progress=progress)
-    looks.forget_others(trunk)
-    return Photos(learned, chosen_by, judged, made=first + second + third)
+    if tonight.cached:
+        trunk = _trunk(run, tonight, recipe)
+        learnable, made = from_cache(trunk, train + validation, recipe, held_out=False, progress=progress)
+        judged, more = from_cache(trunk, test, recipe, held_out=True, progress=progress)
+        looks.forget_others(trunk)
+        return _divided(tonight, learnable, judged, fixed=len(validation), made=made + more)
+    learnable = from_pictures(train + validation, recipe, held_out=False, progress=progress)
+    judged = from_pictures(test, recipe, held_out=True, progress=progress)
+    return _divided(tonight, learnable, judged, fixed=len(validation), made=len(learnable) + len(judged))
+
+
+def _divided(tonight: Plan, learnable: Seen, test: Seen, *, fixed: int, made: int) -> Photos:
+    """The last `fixed` of `learnable` are of the validation split. Raises NothingHeldOut."""
+    division = divide(
+        ids=learnable.ids,
+        groups=learnable.groups,
+        truth=learnable.truth,
+        features=learnable.features,
+        fixed=np.arange(len(learnable)) >= len(learnable) - fixed,
+        known=tonight.known,
+        share=settings.VALIDATION_LEAST,
+    )
+    if not division.chosen_by.any():
+        raise NothingHeldOut("Photos of one more volunteer or scene fill the validation split.", split="validation")
+    scenes = dict(zip(learnable.ids, division.scenes.tolist(), strict=True))
+    train, validation = parted(learnable, division.chosen_by)
+    found = np.array([scenes[photo] for photo in validation.ids])
+    return Photos(learnable, train, validation, test, found, division.sentence, made)
 
 
 def _trunk(run: Run, tonight: Plan, recipe: Recipe) -> Any:
@@ -211,8 +233,9 @@ def _weights_of(result: Result) -> weights.Weights:
     return weights.from_bytes(result.arrays["weights"].tobytes())
 
 
-def _choose(tonight: Plan, validation: Seen, tried: dict[str, Result]) -> Any:
+def _choose(tonight: Plan, photos: Photos, tried: dict[str, Result]) -> Choice:
     """Which way goes on; against what the incumbent's weights got right of the same photos when they had not learned them."""
+    validation = photos.validation
     before = tonight.weights.judged if tonight.weights else {}
     rows = [index for index, photo in enumerate(validation.ids) if photo in before]
     compare = len(rows) >= len(validation.ids) / 2  # of fewer, the comparison would be about other photos
@@ -223,13 +246,12 @@ def _choose(tonight: Plan, validation: Seen, tried: dict[str, Result]) -> Any:
         right = np.array([judged[validation.ids[row]] for row in used])
         ways.append(Tried(name, right, sum(result.facts["seconds"].values())))
     incumbent = np.array([before[validation.ids[row]] for row in used]) if compare and before else None
-    return choose(ways, incumbent, [validation.groups[row] for row in used])
+    return choose(ways, incumbent, photos.scenes[used])
 
 
 def _refit(run: Run, tonight: Plan, recipe: Recipe, photos: Photos, progress: Progress) -> Result:
     """The chosen way once more, with the validation photos among those it learns from."""
-    everything = joined(photos.train, photos.validation, recipe)
-    return _train(run, f"refit {recipe.name}", tonight, recipe, everything, photos.validation, progress)
+    return _train(run, f"refit {recipe.name}", tonight, recipe, photos.learnable, photos.validation, progress)
 
 
 def _known(tonight: Plan, photos: Photos, tried: dict[str, Result], reasons: list[str], clock: "Clock") -> dict[str, Any]:

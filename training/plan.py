@@ -35,13 +35,13 @@ class Plan:
     where that is None, with the backbone's file."""
 
     entries: list[snapshot.Entry]
-    divided: list[snapshot.Entry]  # the same, with some set aside to choose by where that is needed
     classes: snapshot.Classes
     training: Capped[snapshot.Entry]  # of the entries to learn from, those that the caps leave
     recipes: list[Recipe]
     backbone: Backbone
     incumbent: Release | None
     weights: Weights | None
+    known: dict[str, bool]  # photo id → did these weights not learn it, so that they could be judged by it?
     digest: str  # names the run's input, where training begins, and whom it is judged against: what checkpoints hold for
 
     @property
@@ -57,7 +57,7 @@ class Plan:
     def of(self, split: str) -> list[Wanted]:
         """The photos of tonight's classes in this split, in the snapshot's order."""
         index = {slug: position for position, slug in enumerate(self.classes.labels)}
-        rows = self.training.kept if split == Photo.Split.TRAIN else self.divided
+        rows = self.training.kept if split == Photo.Split.TRAIN else self.entries
         return [Wanted(e.photo, e.view, e.group, index[e.label]) for e in rows if e.split == split and e.label in index]
 
 
@@ -67,10 +67,9 @@ def make(run: Run) -> Plan:
     frozen = _frozen(run)
     runs.write(run, snapshot=frozen)
     entries = snapshot.read(frozen)
-    divided = with_validation(entries)
-    classes = snapshot.classes(divided, list(run.recognizer.labels.all()))
+    classes = snapshot.classes(entries, list(run.recognizer.labels.all()))
     training = capped(
-        [entry for entry in divided if entry.split == Photo.Split.TRAIN and entry.label in classes.labels],
+        [entry for entry in entries if entry.split == Photo.Split.TRAIN and entry.label in classes.labels],
         volunteer_percent=settings.VOLUNTEER_CAP_PERCENT,
         cluster_percent=settings.CLUSTER_CAP_PERCENT,
         floor=settings.CAP_FLOOR,
@@ -84,7 +83,8 @@ def make(run: Run) -> Plan:
     # The classes too: another MIN_PHOTOS_PER_LABEL is another model of the same photos. Not where it begins: that changes with
     # every release, and the same photos are still nothing new.
     every = [_limited(recipe, off).digest() for recipe in ALL_WAYS]
-    facts = [frozen.digest, every, backbone.digest, classes.labels, sorted(entry.photo for entry in training.kept)]
+    learnable = [*training.kept, *(entry for entry in entries if entry.split == Photo.Split.VALIDATION)]
+    facts = [frozen.digest, every, backbone.digest, classes.labels, sorted(entry.photo for entry in learnable)]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     # What an earlier attempt had found may be about other photos.
     found_before: dict[str, Any] = {"metrics": {}, "verdict": {}}
@@ -92,7 +92,8 @@ def make(run: Run) -> Plan:
     runs.write(run, **said, **found_before)
     basis = [digest, before.weights_sha256 if before else "", incumbent.pk if incumbent else None]
     named = hashlib.sha256(json.dumps(basis).encode()).hexdigest()
-    return Plan(entries, divided, classes, training, recipes, backbone, incumbent, found, named)
+    known = _known(before, found) if before and found else {}
+    return Plan(entries, classes, training, recipes, backbone, incumbent, found, known, named)
 
 
 def ways(pretrained: bool, *, long: bool, again: bool) -> list[Recipe]:
@@ -122,25 +123,10 @@ def long_is_due(recognizer: Recognizer) -> bool:
     return not ended.filter(long=True, queued_at__gte=since).exists()
 
 
-def with_validation(entries: list[snapshot.Entry]) -> list[snapshot.Entry]:
-    """The same, where owners fixed the splits and left too few to choose by: groups of the training photos, by their hash, are
-    set aside until VALIDATION_LEAST of them are. New photos move no old ones."""
-    learned = sum(entry.split == Photo.Split.TRAIN for entry in entries)
-    chosen_by = sum(entry.split == Photo.Split.VALIDATION for entry in entries)
-    share = settings.VALIDATION_LEAST
-    if chosen_by >= share * learned / 2:  # half: a young recognizer's splits are uneven, and no photo shall go to and fro
-        return entries
-    return [
-        replace(entry, split=Photo.Split.VALIDATION)
-        if entry.split == Photo.Split.TRAIN and _position(entry.group) < share
-        else entry
-        for entry in entries
-    ]
-
-
-def _position(group: str) -> float:
-    """0 to 1, by the group's name alone."""
-    return int.from_bytes(hashlib.sha256(f"validation {group}".encode()).digest()[:8]) / 2**64
+def _known(run: Run, found: Weights) -> dict[str, bool]:
+    """Of the photos that the run had: was it judged by them, or did it learn them?"""
+    had = snapshot.read(run.snapshot) if run.snapshot else []
+    return {entry.photo: False for entry in had if entry.split != Photo.Split.TEST} | dict.fromkeys(found.judged, True)
 
 
 def _frozen(run: Run) -> snapshot.Snapshot:

@@ -3,7 +3,9 @@
 import math
 import tempfile
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -87,19 +89,30 @@ def from_pictures(wanted: Sequence[Wanted], recipe: Recipe, *, held_out: bool, p
     return Seen(ids, groups, truth, pixels, activations=NOTHING, features=NOTHING, sources=sources)
 
 
-def joined(first: Seen, second: Seen, recipe: Recipe) -> Seen:
-    """Both, one after the other; in a file where that is larger than the recipe lets it be in memory."""
+def parted(seen: Seen, aside: np.ndarray) -> tuple[Seen, Seen]:
+    """(the others, those that are `aside`: bool [n]) as parts of `seen`, which is put in that order: nothing is held twice."""
+    first = len(seen) - int(aside.sum())
+    front = np.flatnonzero(aside[:first])
+    back = first + np.flatnonzero(~aside[first:])
+    per_photo: list[Any] = [*_arrays(seen).values(), seen.ids, seen.groups]
+    for array in per_photo:
+        for a, b in zip(front, back, strict=True):
+            array[a], array[b] = copy(array[b]), copy(array[a])
+    return _slice(seen, slice(first)), _slice(seen, slice(first, None))
 
-    def both(name: str) -> np.ndarray:
-        parts = [getattr(first, name), getattr(second, name)]
-        if not all(map(len, parts)):
-            return parts[0] if len(parts[0]) else parts[1]
-        room = _room((len(first) + len(second), *parts[0].shape[1:]), parts[0].dtype, recipe.cache_bytes)
-        room[: len(first)], room[len(first) :] = parts
-        return room
 
-    names = ("truth", "pixels", "activations", "features", "sources")
-    return Seen(first.ids + second.ids, first.groups + second.groups, **{name: both(name) for name in names})
+def _slice(seen: Seen, rows: slice) -> Seen:
+    return Seen(seen.ids[rows], seen.groups[rows], **_empty() | {name: array[rows] for name, array in _arrays(seen).items()})
+
+
+def _arrays(seen: Seen) -> dict[str, np.ndarray]:
+    """Those that have something for each photo."""
+    found = {name: getattr(seen, name) for name in _empty()}
+    return {name: array for name, array in found.items() if len(array)}
+
+
+def _empty() -> dict[str, np.ndarray]:
+    return dict.fromkeys(("truth", "pixels", "activations", "features", "sources"), NOTHING)
 
 
 def _named(wanted: Sequence[Wanted]) -> tuple[list[str], list[str], np.ndarray]:

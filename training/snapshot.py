@@ -97,7 +97,7 @@ def classes(entries: Sequence[Entry], labels: Sequence[Label]) -> Classes:
     """The labels that can be learned tonight, in their order. Raises TooFewPhotos, NothingHeldOut.
 
     A label with fewer than MIN_PHOTOS_PER_LABEL training photos is dropped, not learned badly. Each class needs no photo of its
-    own in validation and test, but those splits as a whole must not be empty: nothing could be chosen or judged.
+    own in the test split, but that as a whole must not be empty: nothing could be judged.
     """
     counts = Counter(entry.label for entry in entries if entry.split == Photo.Split.TRAIN)
     enough = [label.slug for label in labels if counts[label.slug] >= settings.MIN_PHOTOS_PER_LABEL]
@@ -109,12 +109,10 @@ def classes(entries: Sequence[Entry], labels: Sequence[Label]) -> Classes:
             counts=dropped,
             needed=settings.MIN_PHOTOS_PER_LABEL,
         )
-    for split in (Photo.Split.VALIDATION, Photo.Split.TEST):
-        if not any(entry.split == split and entry.label in enough for entry in entries):
-            raise NothingHeldOut(
-                f"No photo of {len(enough)} labels is in the {split} split. More photos of other volunteers fill it.",
-                split=split,
-            )
+    if not any(entry.split == Photo.Split.TEST and entry.label in enough for entry in entries):
+        raise NothingHeldOut(
+            f"No photo of {len(enough)} labels is in the test split. More photos of other volunteers fill it.", split="test"
+        )
     return Classes(enough, dropped)
 
 

@@ -1,0 +1,31 @@
+"""SNAPSHOT → FINE-TUNE: the photos of a night in one piece, put into the order of what they are for."""
+
+import numpy as np
+import pytest
+
+from training.looks import NOTHING
+from training.seen import Seen, parted
+
+
+def seen(count: int) -> Seen:
+    rows = np.arange(count)
+    ids, groups = [f"photo {row}" for row in rows], [f"group {row}" for row in rows]
+    pixels = np.repeat(rows, 12).reshape(count, 2, 2, 3).astype(np.uint8)
+    return Seen(ids, groups, rows.astype(np.int64), pixels, NOTHING, pixels[:, 0, 0].astype(np.float16), sources=NOTHING)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_photos_that_are_set_aside_come_last_with_all_that_is_known_of_each_and_nothing_is_held_twice(seed):
+    aside = np.random.default_rng(seed).random(20) < seed / 4
+    everything = seen(20)
+    train, validation = parted(everything, aside)
+    assert sorted(validation.ids) == sorted(f"photo {row}" for row in np.flatnonzero(aside))
+    for part in (train, validation):
+        for row, photo in enumerate(part.ids):
+            number = int(photo.split()[1])
+            assert (part.groups[row], part.truth[row]) == (f"group {number}", number)
+            assert (part.pixels[row] == number).all()
+            assert (part.features[row] == number).all()
+        assert len(part.activations) == len(part.sources) == 0
+    assert everything.ids == train.ids + validation.ids
+    assert np.shares_memory(train.pixels, everything.pixels) or not len(train)
