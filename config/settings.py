@@ -187,6 +187,9 @@ RUNS_AT_ONCE = 1  # of all recognizers; a run takes every core and up to 2 GB, a
 VIEWS_LOOK_BACK_DAYS = 30  # days; a worker looks at photos that came since, the night at all others that nobody has looked at
 LONG_NIGHT_EVERY_DAYS = env.whole("LONG_NIGHT_EVERY_DAYS", 7, least=1, most=10_000, unit="days between long nights")
 RUN_BUDGET_S = env.whole("RUN_BUDGET_S", 3 * 3600, least=30, most=86_400, unit="seconds")  # beyond it no further way is tried
+# Machines that train together, as TensorFlow names them; the first carries out the nights, the others `train_along`.
+TF_CONFIG = env.text("TF_CONFIG")
+CLUSTER_WAIT_S = env.whole("CLUSTER_WAIT_S", 60, least=1, most=3600, unit="seconds")  # for them, before a night goes on alone
 VALIDATION_LEAST = 0.10  # share of the photos to learn from; with under half of it to choose by, whole scenes are set aside
 MIN_PHOTOS_PER_LABEL = env.whole("MIN_PHOTOS_PER_LABEL", 3, least=2, most=10_000, unit="training photos per label")
 # What one account or one scene may be of a night's training photos: who sends only wrong labels spoils no more than this.

@@ -173,7 +173,7 @@ def test_the_optimizer_is_adamw_and_its_average_is_polyaks():
     reference = keras.optimizers.AdamW(0.01, weight_decay=0.1, global_clipnorm=1.0)
     mean = start
     for step, gradient in enumerate(gradients, start=1):
-        flat.apply([tf.constant(gradient)], tf.constant(0.01))
+        flat.apply(tf.constant(gradient.ravel()), tf.constant(0.01))
         reference.apply([tf.constant(gradient)], [theirs])
         decay = min(0.5, (1 + step) / (10 + step))
         mean = decay * mean + (1 - decay) * mine.numpy()

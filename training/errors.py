@@ -23,6 +23,26 @@ class TrainingDiverged(Problem):
     status, code, title = 500, "training-diverged", "The training loss stopped being a number."
 
 
+class UnknownDevice(Problem):
+    status, code, title = 500, "unknown-device", "This machine does not have the device that the recipe names."
+
+
+class BadCluster(Problem):
+    status, code, title = 500, "bad-cluster", "TF_CONFIG does not name machines that train together."
+
+
+class UnevenBatch(Problem):
+    status, code, title = 500, "uneven-batch", "A batch cannot be shared evenly among the machines."
+
+
+class ReplicaLost(Problem):
+    status, code, title = 503, "replica-lost", "A machine that trains along fell silent."
+
+
+class ReplicasDiffer(ReplicaLost):
+    status, code, title = 409, "replicas-differ", "Machines that train together would not train the same."
+
+
 class UnreadablePhoto(Problem):
     status, code, title = 422, "unreadable-photo", "A photo cannot be decoded."
 

@@ -1,6 +1,7 @@
 """FINE-TUNE: a head on frozen features, then everything behind the boundary from cached views; or every layer, from pixels."""
 
 import hashlib
+import json
 import math
 import os
 import time
@@ -14,12 +15,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from training import cluster, devices
 from training.augment import random_views
 from training.backbone import Backbone
 from training.images import Progress
 from training.network import assemble, build_backbone, features_of, head, restored, top_of
 from training.optimise import Batch, Phase, phase
 from training.recipe import Recipe
+from training.replicas import Alone
 from training.seen import Seen
 from training.weights import Fit, Weights
 
@@ -48,20 +51,40 @@ class Candidate:
 def finetune(
     recipe: Recipe, start: Start, *, train: Seen, validation: Seen, labels: list[str], progress: Progress
 ) -> Candidate:
-    """Train by `recipe` from `start`; deterministic for one seed, machine and thread count.
-
-    Raises TrainingDiverged when a loss is no number.
-    """
-    keras.utils.set_random_seed(recipe.seed)
-    network, classifier = _begin(recipe, start, labels)
-    train_by = _all_layers if recipe.learns == "all" else _behind_the_boundary
-    with tf.device(recipe.device or None):
-        history, seconds = train_by(recipe, network, classifier, train, progress)
+    """Train by `recipe` from `start`; deterministic for one seed, machine and thread count. Raises what `learn` raises."""
+    network, classifier, history, seconds = learn(recipe, start, train=train, labels=labels, progress=progress)
     trained = Weights(_fit(recipe, start, network, labels), network.get_weights(), classifier.get_weights(), {})
     right = _answers(trained, validation.pixels) == validation.truth
     history["accuracy"] = round(float(right.mean()), 4) if len(right) else None
     judged = dict(zip(validation.ids, right.tolist(), strict=True))
     return Candidate(replace(trained, judged=judged), history, seconds)
+
+
+def learn(
+    recipe: Recipe, start: Start, *, train: Seen, labels: list[str], progress: Progress
+) -> tuple[keras.Model, keras.Sequential, dict[str, Any], dict[str, float]]:
+    """(network, head, losses and seconds of each phase): what every machine does, where several train together.
+
+    Raises TrainingDiverged when a loss is no number, UnknownDevice, and where several train UnevenBatch, ReplicaLost,
+    ReplicasDiffer.
+    """
+    together = cluster.team()
+    replicas = together or Alone()
+    keras.utils.set_random_seed(recipe.seed)
+    with devices.precision(recipe.device):
+        network, classifier = _begin(recipe, start, labels, replicas.index)
+    if together:
+        together.agree(_what(recipe, network, classifier, train, labels), "weights, photos or recipe")
+    train_by = _all_layers if recipe.learns == "all" else _behind_the_boundary
+    with devices.on(recipe.device):
+        history, seconds = train_by(recipe, network, classifier, train, progress, replicas)
+    return network, classifier, history, seconds
+
+
+def _what(recipe: Recipe, network: keras.Model, classifier: keras.Model, train: Seen, labels: list[str]) -> str:
+    """Names what a training begins with: machines that say the same will do the same."""
+    weights = _digest(network.get_weights() + classifier.get_weights())
+    return json.dumps([recipe.digest(), weights, labels, train.ids, train.truth.tolist()])
 
 
 def _answers(trained: Weights, pixels: np.ndarray) -> np.ndarray:
@@ -86,9 +109,9 @@ def _width(recipe: Recipe, start: Start) -> float:
     return start.backbone.alpha if start.backbone.pretrained else recipe.alpha
 
 
-def _begin(recipe: Recipe, start: Start, labels: list[str]) -> tuple[keras.Model, keras.Sequential]:
+def _begin(recipe: Recipe, start: Start, labels: list[str], replica: int) -> tuple[keras.Model, keras.Sequential]:
     network = network_of(start, recipe, recipe.view_size)
-    classifier = head(network.output_shape[-1], len(labels), dropout=recipe.dropout, seed=recipe.seed)
+    classifier = head(network.output_shape[-1], len(labels), dropout=recipe.dropout, seed=recipe.seed, replica=replica)
     if start.weights is not None and start.weights.fit.labels == labels:
         classifier.set_weights(start.weights.head)
     return network, classifier
@@ -112,9 +135,10 @@ def _digest(arrays: list[np.ndarray]) -> str:
 
 # ---- from cached views -------------------------------------------------------------------------------------------
 def _behind_the_boundary(
-    recipe: Recipe, network: keras.Model, classifier: keras.Model, train: Seen, progress: Progress
+    recipe: Recipe, network: keras.Model, classifier: keras.Model, train: Seen, progress: Progress, replicas: Alone
 ) -> tuple[dict[str, Any], dict[str, float]]:
     began = time.process_time()
+    mine = replicas.share(recipe.batch)
     rng = np.random.default_rng(recipe.seed)
     answers = np.eye(classifier.output_shape[-1], dtype=np.float32)[train.truth]
     history: dict[str, Any] = {}
@@ -123,11 +147,11 @@ def _behind_the_boundary(
 
         def head_batches(epoch: int) -> Iterator[Batch]:
             for rows in _shuffled(len(train), recipe.batch, rng):
-                yield features[rows], answers[rows]
+                yield features[rows[mine]], answers[rows[mine]]
 
         first = phase("training the head", recipe, epochs=recipe.head_epochs, rate=recipe.head_rate, photos=len(train))
         forward = partial(classifier, training=True)
-        history["head_loss"] = first.run(forward, classifier.trainable_variables, head_batches, progress)
+        history["head_loss"] = first.run(forward, classifier.trainable_variables, head_batches, progress, replicas)
     head_done = time.process_time()
     if not recipe.top_epochs:
         return history, {"head": head_done - began}
@@ -141,11 +165,12 @@ def _behind_the_boundary(
     def top_batches(epoch: int) -> Iterator[Batch]:
         for rows in _shuffled(len(train), recipe.batch, rng):
             views = rng.integers(0, train.activations.shape[1], len(rows))
-            yield _mixed(train.activations[rows, views].astype(np.float32), answers[rows], recipe, rng)
+            x, wanted = _mixed(train.activations[rows, views].astype(np.float32), answers[rows], recipe, rng)
+            yield x[mine], wanted[mine]
 
     second = _long_phase("training the top blocks", recipe, len(train))
     learning = top.trainable_variables + classifier.trainable_variables
-    history["top_loss"] = second.run(forward_top, learning, top_batches, progress)
+    history["top_loss"] = second.run(forward_top, learning, top_batches, progress, replicas)
     return history, {"head": head_done - began, "top": time.process_time() - head_done}
 
 
@@ -162,16 +187,18 @@ def _mixed(x: np.ndarray, wanted: np.ndarray, recipe: Recipe, rng: np.random.Gen
 
 # ---- from pixels -------------------------------------------------------------------------------------------------
 def _all_layers(
-    recipe: Recipe, network: keras.Model, classifier: keras.Model, train: Seen, progress: Progress
+    recipe: Recipe, network: keras.Model, classifier: keras.Model, train: Seen, progress: Progress, replicas: Alone
 ) -> tuple[dict[str, Any], dict[str, float]]:
     began = time.process_time()
+    mine = replicas.share(recipe.batch)
     body = features_of(network)
     answers = np.eye(classifier.output_shape[-1], dtype=np.float32)[train.truth]
     rng = np.random.default_rng(recipe.seed)
 
     def batches(epoch: int) -> Iterator[Batch]:
-        order = _shuffled(len(train), recipe.batch, rng)
-        for rows, views in _ahead(order, lambda rows, seed: _views_of(train.sources, rows, recipe, seed), rng):
+        order = (rows[mine] for rows in _shuffled(len(train), recipe.batch, rng))
+        make = partial(_views_of, train.sources, recipe, replicas.index)
+        for rows, views in _ahead(order, make, rng):
             yield _mixed(views.astype(np.float32), answers[rows], recipe, rng)
 
     def forward(batch: tf.Tensor) -> tf.Tensor:
@@ -179,12 +206,14 @@ def _all_layers(
 
     every = _long_phase("training every layer", recipe, len(train))
     learning = network.trainable_variables + classifier.trainable_variables
-    history = {"loss": every.run(forward, learning, batches, progress)}
+    history = {"loss": every.run(forward, learning, batches, progress, replicas)}
+    if recipe.statistics:
+        replicas.level(network.non_trainable_variables)
     return history, {"all": time.process_time() - began}
 
 
-def _views_of(sources: np.ndarray, rows: np.ndarray, recipe: Recipe, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
+def _views_of(sources: np.ndarray, recipe: Recipe, replica: int, rows: np.ndarray, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed + replica)
     size, ranges = recipe.view_size, recipe.augmentation
     return np.concatenate([random_views(sources[row], 1, size, ranges, rng) for row in rows])
 

@@ -104,14 +104,14 @@ def top_of(network: keras.Model, boundary: str) -> keras.Model:
     return keras.Model(activations, features, name="top")
 
 
-def head(features: int, classes: int, *, dropout: float, seed: int) -> keras.Sequential:
-    """Pooled features [n, features] → logits [n, classes]."""
+def head(features: int, classes: int, *, dropout: float, seed: int, replica: int = 0) -> keras.Sequential:
+    """Pooled features [n, features] → logits [n, classes]. Replicas begin alike and drop other features."""
     import keras
 
     return keras.Sequential(
         [
             keras.Input((features,)),
-            keras.layers.Dropout(dropout, seed=seed),
+            keras.layers.Dropout(dropout, seed=seed + replica),
             keras.layers.Dense(classes, kernel_initializer=keras.initializers.GlorotUniform(seed=seed), name="logits"),
         ],
         name="head",
