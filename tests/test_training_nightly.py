@@ -117,7 +117,7 @@ def test_photos_withdrawn_one_after_the_other_are_all_left_out_and_a_lost_one_is
     photos = collected(recognizer, volunteer)
     run = claimed(recognizer)
     tonight = plan.make(run)
-    really, left = nightly._load, photos[:2]
+    really, left = nightly.load, photos[:2]
 
     def withdrawn_before_each_try(run, tonight, progress):
         if left:
@@ -126,7 +126,7 @@ def test_photos_withdrawn_one_after_the_other_are_all_left_out_and_a_lost_one_is
             store().delete(f"views/{gone.view_sha256}")  # what follows the commit
         return really(run, tonight, progress)
 
-    monkeypatch.setattr(nightly, "_load", withdrawn_before_each_try)
+    monkeypatch.setattr(nightly, "load", withdrawn_before_each_try)
     _, loaded = nightly._photos(run, tonight, silent)
     assert len(loaded.train) == 16 and not {str(photo.pk) for photo in photos[:2]} & set(loaded.train.ids)
     store().delete(f"views/{photos[5].view_sha256}")

@@ -106,4 +106,4 @@ def test_what_goes_wrong_among_machines_is_said_on_each_and_ends_the_training(fo
     assert [code for code, _ in second] == ["uneven-batch", "replicas-differ"]  # then it was killed
     assert first[0][1].startswith("13 photos of a batch cannot be shared evenly among 2 machines.")
     assert first[1][1].startswith("Machine 0 and 1 differ in weights, photos or recipe.")
-    assert first[2][1].startswith("A machine that trains along fell silent")
+    assert first[2][1].startswith("Another machine fell silent")

@@ -15,7 +15,7 @@ import numpy as np
 from django.conf import settings
 
 from collector.storage import MissingObject
-from training import checkpoints, looks, plan, probe, release, runs, weights
+from training import checkpoints, cluster, looks, plan, probe, release, runs, weights
 from training.aftermath import Features, ask_for_tomorrow, doubt, tell_conditions, tell_worth
 from training.checkpoints import Result
 from training.choose import Choice, Tried, choose
@@ -32,6 +32,8 @@ from training.scenes import divide
 from training.seen import Seen, from_cache, from_pictures, parted
 
 REFUSALS = (EmptySnapshot, TooFewPhotos, NothingHeldOut)  # nothing is broken, there is only nothing to learn yet
+GATHERING = "gathering"  # the stage at which other machines find a run (training.along)
+REFIT = "refit"
 CALIBRATION_PHOTOS = 200  # for int8 ranges; more did not change them measurably and each costs a float inference
 
 
@@ -79,6 +81,7 @@ def night(run: Run, *, progress: Progress) -> None:
         if plan.is_repetition(run):
             runs.finish(run, Run.State.KEPT, "No new photos since the last night, and the same recipe: nothing to learn.")
             return
+        _gather(run, clock)
         with clock.stage("photos"):
             tonight, photos = _photos(run, tonight, progress)
     except REFUSALS as refusal:
@@ -93,6 +96,7 @@ def night(run: Run, *, progress: Progress) -> None:
     known = _known(tonight, photos, tried, reasons, clock)
     runs.write(run, metrics=run.metrics | known)
     if choice.name is None:
+        _dismiss()
         with clock.stage("evaluating"):
             _keep_incumbent(run, tonight, photos.test, reasons)
         _tidy(run)
@@ -101,6 +105,7 @@ def night(run: Run, *, progress: Progress) -> None:
     recipe = next(way for way in tonight.recipes if way.name == choice.name)
     with clock.stage("refit"):
         final = _refit(run, tonight, recipe, photos, progress) if recipe.refit else chosen
+    _dismiss()
     with clock.stage("exporting"):
         files = _export(run, tonight, final, photos)
     with clock.stage("evaluating"):
@@ -127,12 +132,38 @@ def night(run: Run, *, progress: Progress) -> None:
     _tidy(run)
 
 
+# ---- other machines ----------------------------------------------------------------------------------------------
+def _gather(run: Run, clock: Clock) -> None:
+    """Train together with the machines of TF_CONFIG, where this is the first of them and all are there.
+
+    A second attempt does without: whatever went wrong among machines goes wrong once. Here and not where training begins,
+    because TensorFlow joins a cluster before it does anything else.
+    """
+    machines = cluster.parse(settings.TF_CONFIG)
+    if machines is not None and machines.is_chief and run.fence == 1:
+        with clock.stage(GATHERING):
+            cluster.gather(machines)
+
+
+def _announce(tonight: Plan, recipe: Recipe, *, refit: bool) -> None:
+    """Have the other machines train this as well. Raises ReplicasDiffer, ReplicaLost."""
+    if team := cluster.team():
+        team.announce({"recipe": recipe.name, "refit": refit})
+        team.agree(tonight.digest, plan.ABOUT)
+
+
+def _dismiss() -> None:
+    """Nothing more is trained tonight: the other machines may go."""
+    if team := cluster.team():
+        team.announce(None)
+
+
 # ---- the photos --------------------------------------------------------------------------------------------------
 def _photos(run: Run, tonight: Plan, progress: Progress) -> tuple[Plan, Photos]:
     """The plan's photos; as often as one was withdrawn since they were frozen, a new plan without it."""
     while True:
         try:
-            return tonight, _load(run, tonight, progress)
+            return tonight, load(run, tonight, progress)
         except MissingObject:
             again = plan.make(run)
             if again.entries == tonight.entries:
@@ -140,7 +171,8 @@ def _photos(run: Run, tonight: Plan, progress: Progress) -> tuple[Plan, Photos]:
             tonight = again
 
 
-def _load(run: Run, tonight: Plan, progress: Progress) -> Photos:
+def load(run: Run, tonight: Plan, progress: Progress) -> Photos:
+    """The plan's photos as they are now. Raises MissingObject, UnreadablePhoto, NothingHeldOut."""
     recipe = tonight.recipes[-1]
     train, validation, test = (tonight.of(split) for split in ("train", "validation", "test"))
     if tonight.cached:
@@ -214,6 +246,7 @@ def _train(run: Run, stage: str, tonight: Plan, recipe: Recipe, train: Seen, val
     def work() -> Result:
         from training.finetune import finetune
 
+        _announce(tonight, recipe, refit=stage.startswith(REFIT))
         candidate = finetune(
             recipe, _start(tonight), train=train, validation=validation, labels=tonight.classes.labels, progress=progress
         )
@@ -251,7 +284,7 @@ def _choose(tonight: Plan, photos: Photos, tried: dict[str, Result]) -> Choice:
 
 def _refit(run: Run, tonight: Plan, recipe: Recipe, photos: Photos, progress: Progress) -> Result:
     """The chosen way once more, with the validation photos among those it learns from."""
-    return _train(run, f"refit {recipe.name}", tonight, recipe, photos.learnable, photos.validation, progress)
+    return _train(run, f"{REFIT} {recipe.name}", tonight, recipe, photos.learnable, photos.validation, progress)
 
 
 def _known(tonight: Plan, photos: Photos, tried: dict[str, Result], reasons: list[str], clock: "Clock") -> dict[str, Any]:
@@ -261,6 +294,7 @@ def _known(tonight: Plan, photos: Photos, tried: dict[str, Result], reasons: lis
         "note": tonight.backbone.note,
         "photos": {"train": len(photos.train), "validation": len(photos.validation), "test": len(photos.test)},
         "looked_at": photos.made,
+        "machines": team.size if (team := cluster.team()) else 1,
         "reasons": reasons,
         "history": {f"{name}: {key}": part for name, way in tried.items() for key, part in way.facts["history"].items()},
         "cpu_seconds": round(time.process_time(), 1),

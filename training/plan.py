@@ -26,6 +26,7 @@ from training.recipe import (
 from training.seen import Wanted
 from training.weights import Weights, load
 
+ABOUT = "tonight's plan: photos, recipes, backbone, and where training begins"  # what Plan.digest names
 ALL_WAYS = (from_scratch(), head_only(), top_blocks(), top_blocks_again(), top_blocks_long(), top_blocks_long_again())
 
 
@@ -66,6 +67,21 @@ def make(run: Run) -> Plan:
     ForeignWeights, CorruptWeights."""
     frozen = _frozen(run)
     runs.write(run, snapshot=frozen)
+    tonight, said = _read(run, frozen)
+    # What an earlier attempt had found may be about other photos.
+    found_before: dict[str, Any] = {"metrics": {}, "verdict": {}}
+    runs.write(run, **said, **found_before)
+    return tonight
+
+
+def of(run: Run) -> Plan:
+    """The plan of a run that another process has made one for; nothing is written. Raises what `make` raises."""
+    assert run.snapshot is not None  # the plan begins with it
+    return _read(run, run.snapshot)[0]
+
+
+def _read(run: Run, frozen: snapshot.Snapshot) -> tuple[Plan, dict[str, Any]]:
+    """(the plan, what the run's row says of it)."""
     entries = snapshot.read(frozen)
     classes = snapshot.classes(entries, list(run.recognizer.labels.all()))
     training = capped(
@@ -86,14 +102,11 @@ def make(run: Run) -> Plan:
     learnable = [*training.kept, *(entry for entry in entries if entry.split == Photo.Split.VALIDATION)]
     facts = [frozen.digest, every, backbone.digest, classes.labels, sorted(entry.photo for entry in learnable)]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-    # What an earlier attempt had found may be about other photos.
-    found_before: dict[str, Any] = {"metrics": {}, "verdict": {}}
     said = {"recipe": {"ways": [way.as_json() for way in recipes]}, "input_digest": digest, "started_from": before}
-    runs.write(run, **said, **found_before)
     basis = [digest, before.weights_sha256 if before else "", incumbent.pk if incumbent else None]
     named = hashlib.sha256(json.dumps(basis).encode()).hexdigest()
     known = _known(before, found) if before and found else {}
-    return Plan(entries, classes, training, recipes, backbone, incumbent, found, known, named)
+    return Plan(entries, classes, training, recipes, backbone, incumbent, found, known, named), said
 
 
 def ways(pretrained: bool, *, long: bool, again: bool) -> list[Recipe]:

@@ -23,7 +23,7 @@ from django.db import connection
 
 from config.errors import Problem
 from training import runs
-from training.errors import FencedOff
+from training.errors import FencedOff, ReplicaLost
 from training.models import Run
 
 DONE, FAILED, LOST, TOO_LONG = 0, 1, 3, 4  # exit codes of the process
@@ -104,6 +104,10 @@ def execute(run_id: int, fence: int, work: Callable[[Run], None]) -> int:
         return DONE
     except FencedOff:
         log.warning("fenced off", run=run_id, fence=fence)
+        return LOST
+    except ReplicaLost as lost:  # the machines that helped are no reason to lose a night: the next attempt does without them
+        log.warning("training together failed", run=run_id, reason=lost.detail)
+        runs.give_back(run_id, fence)
         return LOST
     except Exception as error:
         # Whatever it was, the row must say that the night is over: nobody else will look at this process.

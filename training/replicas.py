@@ -28,6 +28,7 @@ LOST = (
     tf.errors.DeadlineExceededError,
     tf.errors.CancelledError,
     tf.errors.InternalError,
+    tf.errors.UnknownError,  # among others: its port is taken
 )
 
 
@@ -141,4 +142,4 @@ def _named_loss() -> Iterator[None]:
         yield
     except LOST as error:
         first_line = error.message.strip().splitlines()[-1] if error.message else type(error).__name__
-        raise ReplicaLost(f"A machine that trains along fell silent ({first_line[:200]}).") from error
+        raise ReplicaLost(f"Another machine fell silent, or the port of this one is taken ({first_line[:200]}).") from error
