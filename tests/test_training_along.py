@@ -86,8 +86,8 @@ def ended(child: "subprocess.Popen[str]") -> tuple[int, str]:
 
 def test_a_night_is_trained_by_two_machines_and_carried_out_by_the_first(machine: Machine, recognizer: Recognizer):
     run = claimed(recognizer)
-    along = machine(1, ALONG, 24)
-    code, output = ended(machine(0, CHIEF, 24, run.pk, run.fence))
+    along = machine(1, ALONG, 30)
+    code, output = ended(machine(0, CHIEF, 30, run.pk, run.fence))
     run.refresh_from_db()
     assert code == process.DONE, output[-4000:]
     assert run.metrics["machines"] == 2
