@@ -26,6 +26,9 @@ from training import runs
 from training.errors import FencedOff, ReplicaLost
 from training.models import Run
 
+# TensorFlow's faster convolutions, which it leaves off on CPUs without AVX-512: 44 to 47 images per CPU second instead of 33 to 37
+# (forward and backward behind block_5_add, width 1.0, AVX2, two threads).
+KERNELS = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 DONE, FAILED, LOST, TOO_LONG = 0, 1, 3, 4  # exit codes of the process
 NICENESS = 10  # of 19: uploads and pages go first on a machine that does everything
 PROGRESS_EVERY_S = 0.25  # seconds; a step with thousands of photos must not fill the log
@@ -64,7 +67,7 @@ def start(run_id: int) -> Started | None:
         process = subprocess.Popen(  # noqa: S603  our own interpreter and file, and two numbers
             [sys.executable, str(settings.BASE_DIR / "manage.py"), "execute_run", str(run_id), str(fence)],
             cwd=settings.BASE_DIR,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**KERNELS, **os.environ, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
