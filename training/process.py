@@ -26,8 +26,8 @@ from training import runs
 from training.errors import FencedOff, ReplicaLost
 from training.models import Run
 
-# TensorFlow's faster convolutions, which it leaves off on CPUs without AVX-512: 44 to 47 images per CPU second instead of 33 to 37
-# (forward and backward behind block_5_add, width 1.0, AVX2, two threads).
+# TensorFlow's faster convolutions, which it leaves off on CPUs without AVX-512: 44 to 47 images per CPU second instead of 33 to
+# 37 (forward and backward behind block_5_add, width 1.0, AVX2, two threads).
 KERNELS = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 DONE, FAILED, LOST, TOO_LONG = 0, 1, 3, 4  # exit codes of the process
 NICENESS = 10  # of 19: uploads and pages go first on a machine that does everything
