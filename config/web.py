@@ -136,6 +136,7 @@ def prepare(request: Request, *, most: int) -> None:
     """Before the application sees it: a body that nobody will take is neither invited nor read to keep the connection."""
     if type(request.body.reader) is LengthReader:
         request.body = DirectBody(request.body.reader)
+    request.body.give_up = request.force_close
     headers = dict(request.headers)
     if int(headers.get("CONTENT-LENGTH", "0")) > most or "TRANSFER-ENCODING" in headers:  # gunicorn has checked the number
         request.force_close()

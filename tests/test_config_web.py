@@ -91,12 +91,14 @@ def test_a_gigabyte_of_json_is_refused_without_being_read(address: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_kept_connection_serves_the_next_request(address: Any, recognizer: Any, token: str) -> None:
+def test_an_answer_to_a_body_that_stays_unread_says_that_the_connection_ends_and_others_keep_it(address: Any) -> None:
     with requests.Session() as session:
         url = f"http://{address[0]}:{address[1]}"
         refused = session.post(f"{url}/api/v1/volunteers", data=json.dumps({"consent": False, "x": "y" * 70_000}), timeout=10)
-        assert refused.status_code == 413
-        assert session.get(f"{url}/healthz", timeout=10).json() == {"alive": True}
+        assert (refused.status_code, refused.headers["Connection"]) == (413, "close")
+        assert session.post(f"{url}/api/v1/volunteers", json={"consent": False}, timeout=10).status_code == 422
+        kept = session.get(f"{url}/healthz", timeout=10)
+        assert (kept.json(), kept.headers["Connection"]) == ({"alive": True}, "keep-alive")
 
 
 @pytest.fixture
