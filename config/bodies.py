@@ -36,10 +36,6 @@ class RefuseLargeBodies:
         # A number of ten digits is too large whatever it is; int() would take its time over one of ten thousand.
         if announced.isdecimal() and len(announced) < 10 and int(announced) <= settings.JSON_MAX_BYTES:
             return None
-        # What is left unread is more than gunicorn reads to keep a connection: the answer says that it ends (config.web).
-        give_up = getattr(request.META.get("wsgi.input"), "give_up", None)
-        if give_up:
-            give_up()
         most = settings.JSON_MAX_BYTES
         return problem_response(
             BodyTooLarge(f"At most {most} bytes are taken here, {announced[:20]} were announced.", most=most)

@@ -13,6 +13,7 @@ from typing import Any
 
 from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.message import Request
+from gunicorn.http.parser import _DRAIN_MAX_BYTES  # gunicorn reads less than so much of an unread body to keep a connection
 from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
@@ -134,9 +135,12 @@ class Worker(ThreadWorker):
 
 def prepare(request: Request, *, most: int) -> None:
     """Before the application sees it: a body that nobody will take is neither invited nor read to keep the connection."""
-    if type(request.body.reader) is LengthReader:
-        request.body = DirectBody(request.body.reader)
-    request.body.give_up = request.force_close
+    reader = request.body.reader
+    if type(reader) is LengthReader:
+        request.body = DirectBody(reader)
+        said = request.should_close
+        # An answer that leaves so much unread ends the connection and has to say so: else the next request is sent into it.
+        request.should_close = lambda: said() or reader.length >= _DRAIN_MAX_BYTES
     headers = dict(request.headers)
     if int(headers.get("CONTENT-LENGTH", "0")) > most or "TRANSFER-ENCODING" in headers:  # gunicorn has checked the number
         request.force_close()

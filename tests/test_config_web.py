@@ -96,6 +96,10 @@ def test_an_answer_to_a_body_that_stays_unread_says_that_the_connection_ends_and
         url = f"http://{address[0]}:{address[1]}"
         refused = session.post(f"{url}/api/v1/volunteers", data=json.dumps({"consent": False, "x": "y" * 70_000}), timeout=10)
         assert (refused.status_code, refused.headers["Connection"]) == (413, "close")
+        stranger = session.put(
+            f"{url}/api/v1/photos/{uuid.uuid4()}?recognizer=coins&label=copper", data=b"x" * 70_000, timeout=10
+        )
+        assert (stranger.status_code, stranger.headers["Connection"]) == (401, "close")
         assert session.post(f"{url}/api/v1/volunteers", json={"consent": False}, timeout=10).status_code == 422
         kept = session.get(f"{url}/healthz", timeout=10)
         assert (kept.json(), kept.headers["Connection"]) == ({"alive": True}, "keep-alive")
