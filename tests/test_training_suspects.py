@@ -13,6 +13,7 @@ from collector.second_looks import wanted
 from tests.nights import accepted, claimed
 from training import runs, snapshot, suspects
 from training.errors import FencedOff
+from training.groups import linked
 from training.models import Run, Suspect
 from training.suspects import Suspicion, find, keep, open_suspects, out_of_fold
 
@@ -67,11 +68,11 @@ def test_a_group_never_judges_itself() -> None:
 
 def test_volunteers_and_clusters_that_are_linked_share_a_fold() -> None:
     groups = ["ann/1", "ann/2", "ben/2", "ben/3", "3", "cy/4", "5"]
-    components = suspects._components(groups)
+    components = linked(groups)
     assert len(set(components[:5])) == 1 and len(set(components)) == 3
     rng = np.random.default_rng(0)
     many = [f"v{rng.integers(60)}/c{rng.integers(900)}" for _ in range(80)] + [str(at) for at in range(200)]
-    components = suspects._components(many)
+    components = linked(many)
     folds = suspects._folds(rng.integers(0, 3, 280), components, 3, 5, seed=0)
     for name in ("volunteer", "cluster"):
         part = [group.rpartition("/")[0 if name == "volunteer" else 2] or group for group in many]

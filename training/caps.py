@@ -12,6 +12,8 @@ from fractions import Fraction
 from statistics import median_high
 from typing import Generic, Protocol, TypeVar
 
+from training import groups
+
 
 class Row(Protocol):
     """As much of snapshot.Entry as is needed here. `group`: "<volunteer>/<cluster>", or "<cluster>" for an owner's import."""
@@ -85,12 +87,12 @@ def capped(rows: Sequence[R], *, volunteer_percent: int, cluster_percent: int, f
 
 def cluster_of(row: Row) -> str:
     """The near-duplicate cluster, whoever sent it: copies by two accounts are one scene."""
-    return row.group.rpartition("/")[2]
+    return groups.cluster(row.group)
 
 
 def volunteer_of(row: Row) -> str | None:
     """The volunteer's pseudonym; None for an owner's import, which is capped by cluster alone."""
-    return row.group.rpartition("/")[0] or None
+    return groups.volunteer(row.group)
 
 
 Owner = Callable[[Row], str | None]

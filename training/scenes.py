@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.groups import linked, volunteer
+
 # Cosine distance between two photos' features by an ImageNet backbone: nearer ones of one label show one scene. With 0.2 a head
 # got 57 to 66 % of whole scenes set aside of the Grocery Store Dataset's training photos, and 64 % of its validation photos.
 SAME_SCENE = 0.2
@@ -50,7 +52,7 @@ def divide(
     Scenes of imports that straddle the splits are learned from. Where that leaves fewer than half of `share` of all to choose
     by, whole scenes are set aside, in the order of a hash of their names, never more than half of a label.
     """
-    imported = np.array(["/" not in group for group in groups], bool)
+    imported = np.array([volunteer(group) is None for group in groups], bool)
     scenes = _scenes(groups, truth, features, imported)
     chosen_by = fixed & ~imported
     decided = ~imported
@@ -97,21 +99,12 @@ def _sentence(chosen_by: np.ndarray, fixed: np.ndarray) -> str:
 
 def _scenes(groups: Sequence[str], truth: np.ndarray, features: np.ndarray, imported: np.ndarray) -> np.ndarray:
     """int [n]: equal for photos that are linked by a volunteer, a cluster or, where they are imported, by their look."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    first: dict[str, int] = {}
-    links = []
-    for row, group in enumerate(groups):
-        volunteer, _, cluster = group.rpartition("/")
-        links += [(row, first.setdefault(f"{kind} {name}", row)) for kind, name in (("v", volunteer), ("c", cluster)) if name]
+    alike: list[tuple[int, int]] = []
     if len(features):
         for label in np.unique(truth):
             rows = np.flatnonzero((truth == label) & imported)
-            links += [(int(a), int(b)) for a, b in zip(rows, rows[_alike(features[rows])], strict=True)]
-    a, b = np.array(links, int).reshape(-1, 2).T
-    graph = coo_matrix((np.ones(len(a)), (a, b)), (len(groups), len(groups)))
-    return np.asarray(connected_components(graph, directed=False)[1])
+            alike += zip(rows, rows[_alike(features[rows])], strict=True)
+    return linked(groups, alike)
 
 
 def _alike(features: np.ndarray) -> np.ndarray:

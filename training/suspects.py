@@ -13,6 +13,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from collector.models import Decision, Photo, Recognizer
 from training import runs
+from training.groups import linked
 from training.models import Run, Suspect
 
 FOLDS = 5  # each photo is judged by a model of about 80 % of the others
@@ -63,7 +64,7 @@ def out_of_fold(
 
     `judged` is False where those show neither the photo's label nor anything else to choose from.
     """
-    fold = _folds(truth, _components(groups), labels, folds, seed)
+    fold = _folds(truth, linked(groups), labels, folds, seed)
     probabilities = np.zeros((len(truth), labels), np.float32)
     judged = np.zeros(len(truth), bool)
     for number in range(folds):
@@ -112,26 +113,6 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
     return shares
-
-
-def _components(groups: Sequence[str]) -> np.ndarray:
-    """int [n]: photos have one number if volunteers or clusters link them, over however many others.
-
-    A group is "volunteer/cluster", or a cluster alone (training.snapshot).
-    """
-    parent: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        parent.setdefault(name, name)
-        while parent[name] != name:
-            parent[name] = name = parent[parent[name]]
-        return name
-
-    for group in groups:
-        volunteer, _, cluster = group.rpartition("/")
-        if volunteer:
-            parent[root(f"{volunteer}/")] = root(cluster)
-    return np.unique([root(group.rpartition("/")[2]) for group in groups], return_inverse=True)[1]
 
 
 def _folds(truth: np.ndarray, components: np.ndarray, labels: int, folds: int, seed: int) -> np.ndarray:
