@@ -32,6 +32,7 @@ from training import (  # noqa: E402
     leave,
     network,
     nightly,
+    photos,
     plan,
     process,
     release,
@@ -126,7 +127,7 @@ class Night:
 
         nightly.Clock.stage, runs.advance, release.publish, checkpoints._keep = stage, advanced, published, kept
         self.around(snapshot, "put_blob", "snapshot", behind=True)  # the object is there, its row is not
-        self.around(nightly, "from_pictures", "photos", call=2)
+        self.around(photos, "from_pictures", "photos", call=2)
         self.around(nightly, "doubt", "suspects")
         self.around(checkpoints, "put_blob", "exporting", behind=True)
         self.around(nightly, "classify", "evaluating", call=2)

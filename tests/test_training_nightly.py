@@ -13,9 +13,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from collector.erasure import withdraw
 from collector.models import Challenge, Photo
-from collector.storage import MissingObject, store
+from collector.storage import store
 from tests.nights import accepted, claimed, collected
 from training import challenge, network, nightly, plan, process, release, runs, weights
 from training.images import INPUT_SPEC
@@ -94,44 +93,6 @@ def test_a_failed_night_is_tried_again_with_the_same_photos(recognizer, voluntee
     collected(recognizer, volunteer)
     finished_with_input_of(claimed(recognizer, "1"), Run.State.FAILED)
     assert not repeats(recognizer)
-
-
-def test_a_photo_withdrawn_after_the_snapshot_is_left_out_of_the_night(recognizer, volunteer):
-    photos = collected(recognizer, volunteer)
-    run = claimed(recognizer)
-    tonight = plan.make(run)
-    gone = photos[0]
-    Photo.objects.filter(pk=gone.pk).update(state=Photo.State.WITHDRAWN)
-    store().delete(f"views/{gone.view_sha256}")
-    frozen = run.snapshot
-    tonight, loaded = nightly._photos(run, tonight, silent)
-    assert str(gone.pk) not in loaded.train.ids
-    assert len(loaded.train) == 17
-    assert run.snapshot != frozen
-    size = tonight.recipes[0].image_size
-    assert loaded.train.pixels.shape == (17, size, size, 3)
-    assert loaded.made == 17 + 12
-
-
-def test_photos_withdrawn_one_after_the_other_are_all_left_out_and_a_lost_one_is_an_error(recognizer, volunteer, monkeypatch):
-    photos = collected(recognizer, volunteer)
-    run = claimed(recognizer)
-    tonight = plan.make(run)
-    really, left = nightly.load, photos[:2]
-
-    def withdrawn_before_each_try(run, tonight, progress):
-        if left:
-            gone = left.pop()
-            withdraw(photo_id=gone.pk, volunteer=volunteer)
-            store().delete(f"views/{gone.view_sha256}")  # what follows the commit
-        return really(run, tonight, progress)
-
-    monkeypatch.setattr(nightly, "load", withdrawn_before_each_try)
-    _, loaded = nightly._photos(run, tonight, silent)
-    assert len(loaded.train) == 16 and not {str(photo.pk) for photo in photos[:2]} & set(loaded.train.ids)
-    store().delete(f"views/{photos[5].view_sha256}")
-    with pytest.raises(MissingObject):
-        nightly._photos(run, plan.make(run), silent)
 
 
 # ---- tomorrow's challenge ----------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from training import cluster, plan
 from training.cluster import Cluster
 from training.images import Progress
 from training.models import Run
-from training.nightly import GATHERING, Photos, load
+from training.photos import Photos, load
 from training.plan import Plan
 from training.process import LOST
 
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 def waiting() -> Run | None:
     """A night whose chief waits for the other machines."""
-    return Run.objects.filter(state=Run.State.RUNNING, stage=GATHERING).select_related("recognizer").first()
+    return Run.objects.filter(state=Run.State.RUNNING, stage=cluster.GATHERING).select_related("recognizer").first()
 
 
 def wait() -> Run:
@@ -61,12 +61,11 @@ def take_part(run: Run, machines: Cluster, *, progress: Progress) -> int:
 
 
 def _train(tonight: Plan, job: dict[str, Any], photos: Photos, progress: Progress) -> None:
-    from training.finetune import Start, learn
+    from training.finetune import learn
 
     recipe = next(way for way in tonight.recipes if way.name == job["recipe"])
     learned = photos.learnable if job["refit"] else photos.train
-    start = Start(tonight.backbone, tonight.weights)
-    learn(recipe, start, train=learned, labels=tonight.classes.labels, progress=progress)
+    learn(recipe, tonight.start, train=learned, labels=tonight.classes.labels, progress=progress)
 
 
 class Watch(threading.Thread):

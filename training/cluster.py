@@ -19,6 +19,7 @@ from training.errors import BadCluster
 if TYPE_CHECKING:
     from training.replicas import Replicas
 
+GATHERING = "gathering"  # the stage of a run at which its chief waits for the other machines, and they find it
 KNOCK_S = 0.5  # seconds between two looks whether a machine is there
 EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
 log = structlog.get_logger()

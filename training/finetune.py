@@ -17,26 +17,17 @@ import tensorflow as tf
 
 from training import cluster, devices
 from training.augment import random_views
-from training.backbone import Backbone
 from training.images import Progress
 from training.network import assemble, build_backbone, features_of, head, restored, top_of
 from training.optimise import Batch, Phase, phase
 from training.recipe import Recipe
 from training.replicas import Alone
 from training.seen import Seen
-from training.weights import Fit, Weights
+from training.weights import Fit, Start, Weights
 
 CHUNK = 64  # photos that are floats at one time: 37 MB at 224 pixels, and forward passes run at full speed from 32 on
 AHEAD = 3  # batches of random views that are made while the network learns from another
 MIXED = 0.7  # of the batches, where a recipe mixes: the network must see plain photos as well
-
-
-@dataclass(frozen=True)
-class Start:
-    """What training begins with: the backbone's file, or `weights` of an earlier night that fit tonight's labels."""
-
-    backbone: Backbone
-    weights: Weights | None
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,13 @@ with nothing new ends within a second. What a step comes to is kept (`training.c
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 from django.conf import settings
 
-from collector.storage import MissingObject
-from training import checkpoints, cluster, looks, plan, probe, release, runs, weights
+from training import checkpoints, cluster, groups, plan, probe, release, runs, weights
 from training.aftermath import Features, ask_for_tomorrow, doubt, tell_conditions, tell_worth
 from training.checkpoints import Result
 from training.choose import Choice, Tried, choose
@@ -26,30 +24,14 @@ from training.images import Progress
 from training.incumbent import comparable
 from training.models import Run
 from training.outcome import FORMATS, exported, news, tell_people
+from training.photos import Photos, ready
 from training.plan import Plan
 from training.recipe import Recipe
-from training.scenes import divide
-from training.seen import Seen, from_cache, from_pictures, parted
+from training.seen import Seen
 
 REFUSALS = (EmptySnapshot, TooFewPhotos, NothingHeldOut)  # nothing is broken, there is only nothing to learn yet
-GATHERING = "gathering"  # the stage at which other machines find a run (training.along)
 REFIT = "refit"
 CALIBRATION_PHOTOS = 200  # for int8 ranges; more did not change them measurably and each costs a float inference
-
-
-@dataclass(frozen=True)
-class Photos:
-    """The photos of tonight's classes, ready for the network. `train` and `validation` are parts of `learnable`; `scenes`
-    int [n] of the validation photos tell which of them are no independent draws; `divided` says how they were chosen, "" for
-    as they were accepted; `made`: how many had to be decoded and looked at."""
-
-    learnable: Seen
-    train: Seen
-    validation: Seen
-    test: Seen
-    scenes: np.ndarray
-    divided: str
-    made: int
 
 
 class Clock:
@@ -83,7 +65,7 @@ def night(run: Run, *, progress: Progress) -> None:
             return
         _gather(run, clock)
         with clock.stage("photos"):
-            tonight, photos = _photos(run, tonight, progress)
+            tonight, photos = ready(run, tonight, progress)
     except REFUSALS as refusal:
         runs.finish(run, Run.State.KEPT, f"{refusal.detail} The incumbent stays.")
         return
@@ -141,7 +123,7 @@ def _gather(run: Run, clock: Clock) -> None:
     """
     machines = cluster.parse(settings.TF_CONFIG)
     if machines is not None and machines.is_chief and run.fence == 1:
-        with clock.stage(GATHERING):
+        with clock.stage(cluster.GATHERING):
             cluster.gather(machines)
 
 
@@ -156,69 +138,6 @@ def _dismiss() -> None:
     """Nothing more is trained tonight: the other machines may go."""
     if team := cluster.team():
         team.announce(None)
-
-
-# ---- the photos --------------------------------------------------------------------------------------------------
-def _photos(run: Run, tonight: Plan, progress: Progress) -> tuple[Plan, Photos]:
-    """The plan's photos; as often as one was withdrawn since they were frozen, a new plan without it."""
-    while True:
-        try:
-            return tonight, load(run, tonight, progress)
-        except MissingObject:
-            again = plan.make(run)
-            if again.entries == tonight.entries:
-                raise  # not withdrawn: the store has lost it
-            tonight = again
-
-
-def load(run: Run, tonight: Plan, progress: Progress) -> Photos:
-    """The plan's photos as they are now. Raises MissingObject, UnreadablePhoto, NothingHeldOut."""
-    recipe = tonight.recipes[-1]
-    train, validation, test = (tonight.of(split) for split in ("train", "validation", "test"))
-    if tonight.cached:
-        trunk = _trunk(run, tonight, recipe)
-        learnable, made = from_cache(trunk, train + validation, recipe, held_out=False, progress=progress)
-        judged, more = from_cache(trunk, test, recipe, held_out=True, progress=progress)
-        looks.forget_others(trunk)
-        return _divided(tonight, learnable, judged, fixed=len(validation), made=made + more)
-    learnable = from_pictures(train + validation, recipe, held_out=False, progress=progress)
-    judged = from_pictures(test, recipe, held_out=True, progress=progress)
-    return _divided(tonight, learnable, judged, fixed=len(validation), made=len(learnable) + len(judged))
-
-
-def _divided(tonight: Plan, learnable: Seen, test: Seen, *, fixed: int, made: int) -> Photos:
-    """The last `fixed` of `learnable` are of the validation split. Raises NothingHeldOut."""
-    division = divide(
-        ids=learnable.ids,
-        groups=learnable.groups,
-        truth=learnable.truth,
-        features=learnable.features,
-        fixed=np.arange(len(learnable)) >= len(learnable) - fixed,
-        known=tonight.known,
-        share=settings.VALIDATION_LEAST,
-    )
-    if not division.chosen_by.any():
-        raise NothingHeldOut("Photos of one more volunteer or scene fill the validation split.", split="validation")
-    scenes = dict(zip(learnable.ids, division.scenes.tolist(), strict=True))
-    train, validation = parted(learnable, division.chosen_by)
-    found = np.array([scenes[photo] for photo in validation.ids])
-    return Photos(learnable, train, validation, test, found, division.sentence, made)
-
-
-def _trunk(run: Run, tonight: Plan, recipe: Recipe) -> Any:
-    """The trunk that tonight's network has; made where this is the first night with it."""
-    cut = looks.cut_name(tonight.trunk, recipe)
-    known = looks.current(run.recognizer)
-    if known is not None and known.cut == cut and looks.is_whole(known):
-        return known
-    from training.export import export_float
-    from training.finetune import network_of
-    from training.network import features_of, trunk_of
-
-    start = _start(tonight)
-    front = export_float(trunk_of(network_of(start, recipe, recipe.view_size), recipe.boundary))
-    embedder = export_float(features_of(network_of(start, recipe, recipe.image_size)))
-    return looks.keep_trunk(recognizer=run.recognizer, cut=cut, recipe=recipe, front=front, embedder=embedder)
 
 
 # ---- learning ----------------------------------------------------------------------------------------------------
@@ -248,18 +167,12 @@ def _train(run: Run, stage: str, tonight: Plan, recipe: Recipe, train: Seen, val
 
         _announce(tonight, recipe, refit=stage.startswith(REFIT))
         candidate = finetune(
-            recipe, _start(tonight), train=train, validation=validation, labels=tonight.classes.labels, progress=progress
+            recipe, tonight.start, train=train, validation=validation, labels=tonight.classes.labels, progress=progress
         )
         facts = {"history": candidate.history, "seconds": candidate.seconds}
         return Result(facts, {"weights": np.frombuffer(weights.as_bytes(candidate.weights), np.uint8)})
 
     return checkpoints.stage(run, stage, tonight.digest, work)
-
-
-def _start(tonight: Plan) -> Any:
-    from training.finetune import Start
-
-    return Start(tonight.backbone, tonight.weights)
 
 
 def _weights_of(result: Result) -> weights.Weights:
@@ -381,7 +294,7 @@ def _judge(tonight: Plan, photos: Photos, int8: bytes, probabilities: dict[str, 
         truth=photos.test.truth,
         labels=tonight.classes.labels,
         io=inputs_outputs(int8),
-        groups=[group.rpartition("/")[2] for group in photos.test.groups],
+        groups=[groups.cluster(group) for group in photos.test.groups],
         history=history,
         further=[_probed(tonight, photos, int8)],
     )

@@ -24,7 +24,7 @@ from training.recipe import (
     top_blocks_long_again,
 )
 from training.seen import Wanted
-from training.weights import Weights, load
+from training.weights import Start, Weights, load
 
 ABOUT = "tonight's plan: photos, recipes, backbone, and where training begins"  # what Plan.digest names
 ALL_WAYS = (from_scratch(), head_only(), top_blocks(), top_blocks_again(), top_blocks_long(), top_blocks_long_again())
@@ -44,6 +44,11 @@ class Plan:
     weights: Weights | None
     known: dict[str, bool]  # photo id → did these weights not learn it, so that they could be judged by it?
     digest: str  # names the run's input, where training begins, and whom it is judged against: what checkpoints hold for
+
+    @property
+    def start(self) -> Start:
+        """What tonight's training begins with."""
+        return Start(self.backbone, self.weights)
 
     @property
     def cached(self) -> bool:
@@ -99,8 +104,7 @@ def _read(run: Run, frozen: snapshot.Snapshot) -> tuple[Plan, dict[str, Any]]:
     # The classes too: another MIN_PHOTOS_PER_LABEL is another model of the same photos. Not where it begins: that changes with
     # every release, and the same photos are still nothing new.
     every = [_limited(recipe, off).digest() for recipe in ALL_WAYS]
-    learnable = [*training.kept, *(entry for entry in entries if entry.split == Photo.Split.VALIDATION)]
-    facts = [frozen.digest, every, backbone.digest, classes.labels, sorted(entry.photo for entry in learnable)]
+    facts = [frozen.digest, every, backbone.digest, classes.labels, sorted(entry.photo for entry in training.kept)]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     said = {"recipe": {"ways": [way.as_json() for way in recipes]}, "input_digest": digest, "started_from": before}
     basis = [digest, before.weights_sha256 if before else "", incumbent.pk if incumbent else None]

@@ -12,6 +12,7 @@ from collector.objects import assure
 from collector.storage import MissingObject, put_blob, store
 from training import runs
 from training.arrays import pack, unpack
+from training.backbone import Backbone
 from training.errors import CorruptWeights
 from training.models import Release, Run
 
@@ -40,6 +41,14 @@ class Weights:
     network: list[np.ndarray]
     head: list[np.ndarray]
     judged: dict[str, bool]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What training begins with: the backbone's file, or `weights` of an earlier night that fit tonight's labels."""
+
+    backbone: Backbone
+    weights: Weights | None
 
 
 def as_bytes(weights: Weights) -> bytes:
