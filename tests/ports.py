@@ -1,11 +1,12 @@
-"""Ports for servers that cannot be told to take a free one themselves, such as TensorFlow's."""
+"""Ports for servers that cannot be told to take a free one themselves, such as TensorFlow's; and how they are named to it."""
 
 import errno
 import fcntl
+import json
 import random
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -31,3 +32,13 @@ def reserved(count: int) -> Iterator[list[int]]:
             else:
                 found.append(port)
         yield found
+
+
+def tf_config(workers: Sequence[str], index: int) -> str:
+    """TF_CONFIG of one of these machines ("host:port")."""
+    return json.dumps({"cluster": {"worker": list(workers)}, "task": {"type": "worker", "index": index}})
+
+
+def local(numbers: Sequence[int]) -> list[str]:
+    """These ports of this machine."""
+    return [f"127.0.0.1:{number}" for number in numbers]

@@ -19,7 +19,7 @@ django.setup()
 from django.conf import settings  # noqa: E402
 
 from config.errors import Problem  # noqa: E402
-from tests.test_training_finetune import LABELS, cached, pictures, quiet, small  # noqa: E402
+from tests.learning import LABELS, cached, pictures, quiet, small  # noqa: E402
 from training import cluster  # noqa: E402
 from training.backbone import find_backbone  # noqa: E402
 from training.recipe import Recipe, from_scratch, top_blocks  # noqa: E402

@@ -1,6 +1,5 @@
 """A whole night on two machines: real processes that share database and store, with a real, small network."""
 
-import json
 import os
 import signal
 import subprocess
@@ -58,14 +57,13 @@ def machine(recognizer: Recognizer, volunteer: Volunteer) -> Iterator[Machine]:
     collected(recognizer, volunteer, train=16, held=12)
     started: list[subprocess.Popen[str]] = []
     with ports.reserved(2) as numbers:
-        workers = [f"127.0.0.1:{number}" for number in numbers]
 
         def start(index: int, code: str, *arguments: int) -> "subprocess.Popen[str]":
-            task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+            task = ports.tf_config(ports.local(numbers), index)
             child = subprocess.Popen(
                 [sys.executable, "-c", code, *map(str, arguments)],
                 cwd=ROOT,
-                env=os.environ | {"TF_CONFIG": json.dumps(task), "PYTHONUNBUFFERED": "1"},
+                env=os.environ | {"TF_CONFIG": task, "PYTHONUNBUFFERED": "1"},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,

@@ -10,6 +10,7 @@ import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 
+from tests import ports
 from tests.nights import claimed
 from training import along, cluster, nightly, process, runs
 from training.cluster import Cluster
@@ -85,8 +86,7 @@ def test_training_along_needs_a_cluster_in_which_this_is_not_the_chief(text, set
 # ---- what a night makes of it ------------------------------------------------------------------------------------
 def silent_cluster(index: int) -> str:
     """Two machines of which none listens: port 1 is nobody's."""
-    workers = ["127.0.0.1:1", "127.0.0.2:1"]
-    return json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})
+    return ports.tf_config(["127.0.0.1:1", "127.0.0.2:1"], index)
 
 
 def test_a_night_goes_on_alone_where_another_machine_is_not_there(recognizer, settings):
@@ -94,7 +94,7 @@ def test_a_night_goes_on_alone_where_another_machine_is_not_there(recognizer, se
     settings.TF_CONFIG = silent_cluster(0)
     run = claimed(recognizer)
     nightly._gather(run, nightly.Clock(run))
-    assert (run.stage, cluster.team()) == (nightly.GATHERING, None)
+    assert (run.stage, cluster.team()) == (cluster.GATHERING, None)
 
 
 @pytest.mark.parametrize(("index", "attempts"), [(1, 1), (0, 2)])
@@ -111,7 +111,7 @@ def test_a_machine_that_is_not_the_chief_and_a_second_attempt_wait_for_nobody(in
 def test_a_machine_finds_the_run_whose_chief_gathers_and_leaves_when_that_attempt_is_over(recognizer):
     run = claimed(recognizer)
     assert along.waiting() is None
-    runs.advance(run, nightly.GATHERING)
+    runs.advance(run, cluster.GATHERING)
     assert along.wait() == run
     watch = along.Watch(run)
     assert watch._goes_on()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.test_training_finetune import LABELS, pictures, quiet, small
+from tests.learning import LABELS, pictures, quiet, small
 from training.backbone import find_backbone
 from training.errors import UnknownDevice
 from training.recipe import Recipe, from_scratch

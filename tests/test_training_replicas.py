@@ -12,18 +12,13 @@ import numpy as np
 import pytest
 
 from tests import ports, replica
-from tests.test_training_finetune import pictures
+from tests.learning import pictures
 from training.recipe import Recipe
 from training.weights import Weights, from_bytes
 
 pytestmark = pytest.mark.training
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_S = 240  # seconds after which both processes are killed: they take 50 on two cores
-
-
-def tf_config(numbers: list[int], index: int) -> str:
-    workers = [f"127.0.0.1:{number}" for number in numbers]
-    return json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +35,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         command = [sys.executable, "-m", "tests.replica", str(made)]
         machines = [
             subprocess.Popen(
-                command, cwd=ROOT, env=os.environ | {"TF_CONFIG": tf_config(numbers, index)}, stderr=subprocess.PIPE, text=True
+                command,
+                cwd=ROOT,
+                env=os.environ | {"TF_CONFIG": ports.tf_config(ports.local(numbers), index)},
+                stderr=subprocess.PIPE,
+                text=True,
             )
             for index in (0, 1)
         ]
