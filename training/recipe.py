@@ -164,7 +164,7 @@ def from_scratch() -> Recipe:
     """Where no weights can be had: the whole small network from random weights, on small input.
 
     `BACKBONE_WEIGHTS=none make demo`
-    Expect, with 480 training photos of 6 labels (`demo.currency`): 96 to 99 % of 240 others, float32 (six divisions of the
+    Expect, with 480 training photos of 6 labels (`demo.currency`): 96 to 99 % of 240 others, float32 (seven divisions of the
     photos). 110 to 140 CPU seconds, 1.2 GB. At twice this rate two of nine such nights ended below 88 %.
     """
     return replace(

@@ -47,7 +47,8 @@ class Command(BaseCommand):
 def _again_and_again() -> None:
     """A fresh process for each night: TensorFlow joins a cluster once. Ends with this one: `run` kills it on the way out."""
     while True:
-        subprocess.run([sys.executable, *sys.argv, "--once"], check=False)  # noqa: S603  our own command line
+        command = [sys.executable, *sys.argv, "--once"]
+        subprocess.run(command, env={**process.KERNELS, **os.environ}, check=False)  # noqa: S603  our own command line
         time.sleep(PAUSE_S)
 
 
