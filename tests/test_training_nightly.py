@@ -152,7 +152,7 @@ def candidate(monkeypatch):
     tests/data holds what `training.export` made of mean colour → dense → softmax: "good" was fitted to `coin`s of 32 pixels,
     "collapsed" gives one answer to everything.
     """
-    monkeypatch.setattr(plan, "ways", lambda pretrained, *, long, again: [SMALL])
+    monkeypatch.setattr(plan, "ways", lambda backbone, *, long, again: [SMALL])
 
     def choose(name: str) -> None:
         def finetune(recipe, start, *, train, validation, labels, progress):
@@ -179,6 +179,20 @@ def nights(recognizer, slot: str) -> Run:
     return Run.objects.get(pk=run.pk)
 
 
+def test_training_photos_that_are_set_aside_to_choose_by_are_probed_as_well(recognizer, volunteer, candidate, settings):
+    settings.PROBE_INFERENCES, settings.VALIDATION_LEAST = 2000, 0.5
+    candidate("good")
+    collected(recognizer, volunteer, train=12, held=0)
+    for label in ("copper", "silver", "gold"):
+        for _ in range(12):
+            accepted(recognizer, volunteer, label, "test")
+    run = nights(recognizer, "1")
+    assert run.state == Run.State.RELEASED, run.message
+    assert run.metrics["photos"] == {"train": 18, "validation": 18, "test": 36}
+    probed = next(check for check in run.verdict["checks"] if check["name"] == "planted patch")
+    assert probed["value"] != "–"
+
+
 def test_a_good_candidate_is_released_with_all_that_a_night_leaves(recognizer, volunteer, candidate):
     candidate("good")
     collected(recognizer, volunteer, train=5, held=12)
@@ -187,7 +201,7 @@ def test_a_good_candidate_is_released_with_all_that_a_night_leaves(recognizer, v
     assert run.message.startswith("Released coins v1. int8 recognises ")
     assert run.verdict["passed"]
     metrics = run.metrics
-    assert (metrics["held_out"], metrics["incumbent"], metrics["weights"]) == (36, None, "none")
+    assert (metrics["held_out"], metrics["incumbent"], metrics["weights"]) == (36, None, "random")
     assert (metrics["float_bytes"], metrics["int8_bytes"]) == (2132, 2856)
     assert set(metrics["seconds"]) == {
         "snapshot",
@@ -291,7 +305,7 @@ import sys, dataclasses, django
 django.setup()
 from training import nightly, plan, process, recipe
 small = dataclasses.replace(recipe.from_scratch(), image_size=32, view_size=32, source_size=32, top_epochs=int(sys.argv[3]))
-plan.ways = lambda pretrained, *, long, again: [small]
+plan.ways = lambda backbone, *, long, again: [small]
 work = lambda run: nightly.night(run, progress=process.write_progress)
 sys.exit(process.execute(int(sys.argv[1]), int(sys.argv[2]), work))
 """

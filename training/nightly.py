@@ -303,15 +303,16 @@ def _judge(tonight: Plan, photos: Photos, int8: bytes, probabilities: dict[str, 
 def _probed(tonight: Plan, photos: Photos, int8: bytes) -> Check:
     """Does a small patch turn photos into one label? The incumbent says what is usual."""
     before = comparable(tonight, photos.test.pixels.shape[1])
-    place = {photo: row for row, photo in enumerate(photos.train.ids)}
+    learnable = photos.learnable  # also what was set aside to choose by: a refit learns it
+    place = {photo: row for row, photo in enumerate(learnable.ids)}
     found = probe.probe(
         answer=partial(classify, int8),
         incumbent=partial(classify, before) if before else None,
         images=photos.test.pixels,
         truth=photos.test.truth,
         labels=tonight.classes.labels,
-        candidates=probe.in_order(tonight.training.kept),
-        load=lambda rows: photos.train.pixels[[place[row.photo] for row in rows]],
+        candidates=probe.in_order([row for row in tonight.training.kept if row.photo in place]),
+        load=lambda rows: learnable.pixels[[place[row.photo] for row in rows]],
         budget=settings.PROBE_INFERENCES,
     )
     return probe.as_check(found)
