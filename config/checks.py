@@ -12,7 +12,7 @@ from django.core.checks import ERROR, CheckMessage, Error, Tags, Warning, regist
 from django.core.exceptions import ImproperlyConfigured
 
 SECRET_KEY_LEAST = 50  # characters; Django's own warning begins at the same length
-BUILT_IN_WEIGHTS = ("imagenet", "none")
+BUILT_IN_WEIGHTS = ("imagenet", "none", "random")
 # Bytes that Pillow holds of each pixel at its peak, measured: docs/what-happens-to-a-photo.md.
 DECODED_PIXEL_BYTES, WEBP_PIXEL_BYTES = 4, 17
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -91,7 +91,8 @@ def backbone_weights(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[C
     return [
         Error(
             f"BACKBONE_WEIGHTS={weights!r} names no file.",
-            hint="Set it to imagenet (downloaded once), none (trained from scratch) or the path of a .weights.h5 file.",
+            hint="Set it to imagenet (downloaded once), none (the small ones that come with this program), random, or the path "
+            "of a .weights.h5 file.",
             id="photorally.E003",
         )
     ]

@@ -177,7 +177,7 @@ FINGERPRINTS_PER_CLUSTER = 256
 SPLIT_SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}  # of a recognizer's accepted photos
 
 # ---- nights ------------------------------------------------------------------------------------------------------
-BACKBONE_WEIGHTS = env.text("BACKBONE_WEIGHTS", "imagenet")  # imagenet | none | a .weights.h5 file
+BACKBONE_WEIGHTS = env.text("BACKBONE_WEIGHTS", "imagenet")  # imagenet | none (the starter) | random | a file
 DOWNLOAD_DECISION_S = 10  # seconds until "no download here" is decided
 NIGHT_HOUR_UTC = env.whole("NIGHT_HOUR_UTC", 2, least=0, most=23, unit="hours")  # photos of the day before are moderated
 RUN_LEASE_S = env.whole("RUN_LEASE_S", 120, least=5, most=3600, unit="seconds")  # silence after which a run is taken for dead

@@ -163,7 +163,7 @@ class Night:
         }
         modules["training.finetune"].Start = lambda backbone, weights: SimpleNamespace(backbone=backbone, weights=weights)
         sys.modules.update(modules)
-        plan.ways = lambda pretrained, *, long, again: WAYS
+        plan.ways = lambda backbone, *, long, again: WAYS
         network.restored = lambda weights, size=0: (weights, weights)
         network.assemble = lambda *parts: parts
 

@@ -57,7 +57,7 @@ def trained(recipe: Recipe, weights: Path | None, train: Seen, progress: Callabl
     """The weights that come of it, as a file."""
     from training.finetune import Start, finetune
 
-    start = Start(find_backbone(str(weights or "none"), decision_s=1), None)
+    start = Start(find_backbone(str(weights or "random"), decision_s=1), None)
     found = finetune(recipe, start, train=train, validation=pictures(10, 3), labels=LABELS, progress=progress)
     return as_bytes(found.weights)
 

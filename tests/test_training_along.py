@@ -26,7 +26,7 @@ from training import nightly, plan, process, recipe
 small = dataclasses.replace(
     recipe.from_scratch(), image_size=32, view_size=32, source_size=32, top_epochs=int(sys.argv[1]), refit=True
 )
-plan.ways = lambda pretrained, *, long, again: [small]
+plan.ways = lambda backbone, *, long, again: [small]
 """
 CHIEF = (
     PREPARED

@@ -47,7 +47,7 @@ def test_a_refused_night_says_so_and_what_it_left_out():
     text = card(
         verdict={"passed": False, "checks": []},
         counts={"train": {"copper": 4, "brass": 1}},
-        backbone={"source": "none", "digest": "none", "alpha": 0.35, "note": "No download."},
+        backbone={"source": "random", "digest": "random", "alpha": 0.35, "note": "No download."},
     )
     assert "It was refused by the gate" in text and "random weights" in text and "No download." in text
     assert "Not learned for too few photos: brass." in text

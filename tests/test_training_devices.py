@@ -19,7 +19,7 @@ def trained(recipe: Recipe) -> tuple[Weights, float]:
     """(weights, share of photos that they get right)."""
     from training.finetune import Start, finetune
 
-    start = Start(find_backbone("none", decision_s=1), None)
+    start = Start(find_backbone("random", decision_s=1), None)
     found = finetune(recipe, start, train=pictures(32, 1), validation=pictures(20, 2), labels=LABELS, progress=quiet)
     return found.weights, found.history["accuracy"]
 

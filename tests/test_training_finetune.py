@@ -23,7 +23,7 @@ def test_from_scratch_learns_to_tell_colours_apart():
     steps: list[tuple[str, int, int]] = []
     candidate = finetune(
         recipe,
-        Start(find_backbone("none", decision_s=1), None),
+        Start(find_backbone("random", decision_s=1), None),
         train=pictures(32, 1),
         validation=pictures(4, 2),
         labels=LABELS,
@@ -148,6 +148,27 @@ def test_the_optimizer_is_adamw_and_its_average_is_polyaks():
     np.testing.assert_allclose(mine.numpy(), np.array(theirs), rtol=1e-4)
     flat.settle()
     np.testing.assert_allclose(mine.numpy(), mean, rtol=1e-5)
+
+
+def test_a_variable_moves_by_its_share_of_the_rate_and_a_phase_that_was_begun_does_the_rest():
+    import keras
+
+    from training.optimise import Phase
+
+    def moved(shares: list[float], begun: int = 0) -> tuple[float, float, int]:
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(2)])
+        before = [np.array(variable) for variable in model.trainable_variables]
+        phase = Phase("a test", 3, 2, 1e-3, weight_decay=0.0, label_smoothing=0.0, begun=begun)
+        batch = np.ones((4, 4), np.float32), np.eye(2, dtype=np.float32)[[0, 1, 0, 0]]
+        losses = phase.run(model, model.trainable_variables, lambda epoch: iter([batch] * 2), quiet, shares=shares)
+        steps = [float(np.abs(np.array(v) - b).max()) for v, b in zip(model.trainable_variables, before, strict=True)]
+        return steps[0], steps[2], len(losses)
+
+    body, top, epochs = moved([1.0, 1.0, 0.0, 0.1])
+    assert body > 1e-3 and top == 0 and epochs == 3
+    assert moved([1.0, 1.0, 1.0, 1.0])[1] > 1e-3
+    assert moved([1.0] * 4, begun=2)[2] == 1
 
 
 IDENTITY = Augmentation(

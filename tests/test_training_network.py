@@ -37,14 +37,20 @@ def test_the_width_follows_from_the_file(tmp_path: Path, alpha: float, channels:
 
 def test_a_file_is_named_by_its_digest(tmp_path: Path):
     found = find_backbone(str(weights_file(tmp_path / "w.weights.h5")), decision_s=1)
-    assert (found.alpha, found.pretrained, len(found.digest), found.note) == (0.35, True, 64, "")
+    assert (found.alpha, found.knows_photos, len(found.digest), found.note) == (0.35, True, 64, "")
     other = find_backbone(str(weights_file(tmp_path / "x.weights.h5", (320, 1280))), decision_s=1)
     assert other.digest != found.digest
 
 
-def test_none_means_a_small_network_without_weights():
+def test_none_means_the_starter_that_comes_with_the_program():
     found = find_backbone("none", decision_s=1)
-    assert (found.source, found.weights, found.alpha, found.pretrained) == ("none", None, 0.35, False)
+    assert (found.source, found.weights, found.alpha) == ("none", str(backbone.STARTER_FILE), 0.35)
+    assert not found.knows_photos
+
+
+def test_random_means_a_small_network_without_weights():
+    found = find_backbone("random", decision_s=1)
+    assert (found.source, found.weights, found.alpha, found.knows_photos) == ("random", None, 0.35, False)
 
 
 def test_a_missing_file_is_named_with_the_way_out(tmp_path: Path):
@@ -116,10 +122,10 @@ def test_imagenet_weights_are_downloaded_once(tmp_path: Path, served: Callable[.
     assert find_backbone("imagenet", decision_s=5) == found
 
 
-def test_a_server_that_refuses_means_from_scratch_in_one_sentence(served: Callable[..., str]):
+def test_a_server_that_refuses_means_the_starter_in_one_sentence(served: Callable[..., str]):
     served(b"", 404)
     found = find_backbone("imagenet", decision_s=5)
-    assert (found.source, found.pretrained) == ("none", False)
+    assert (found.source, found.weights) == ("none", str(backbone.STARTER_FILE))
     assert found.note.startswith("ImageNet weights cannot be downloaded")
     assert found.note.count(".") == 1
 

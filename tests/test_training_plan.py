@@ -11,6 +11,7 @@ from collector.erasure import withdraw
 from collector.models import Photo
 from tests.nights import accepted, claimed, collected
 from training import looks, nightly, plan, receipts, weights
+from training.backbone import find_backbone
 from training.gate import Verdict
 from training.models import CachedView, Checkpoint, Run, Suspect, ViewLimits
 from training.recipe import head_only, top_blocks, top_blocks_again, top_blocks_long_again
@@ -20,16 +21,17 @@ def silent(step: str, done: int, total: int) -> None:
     """Progress that nobody looks at."""
 
 
-def names(pretrained: bool, *, long: bool, again: bool) -> list[str]:
-    return [recipe.name for recipe in plan.ways(pretrained, long=long, again=again)]
+def names(setting: str, *, long: bool, again: bool) -> list[str]:
+    return [recipe.name for recipe in plan.ways(find_backbone(setting, decision_s=1), long=long, again=again)]
 
 
-def test_which_ways_a_night_tries():
-    assert names(False, long=False, again=False) == names(False, long=True, again=True) == ["from scratch"]
-    assert names(True, long=False, again=False) == ["head", "top blocks"]
-    assert names(True, long=False, again=True) == ["top blocks, from the incumbent"]
-    assert names(True, long=True, again=False) == ["top blocks, long"]
-    assert names(True, long=True, again=True) == ["top blocks, long, from the incumbent"]
+def test_which_ways_a_night_tries(backbone):
+    assert names("random", long=False, again=False) == names("random", long=True, again=True) == ["from scratch"]
+    assert names("none", long=False, again=False) == names("none", long=True, again=True) == ["from the starter"]
+    assert names(backbone, long=False, again=False) == ["head", "top blocks"]
+    assert names(backbone, long=False, again=True) == ["top blocks, from the incumbent"]
+    assert names(backbone, long=True, again=False) == ["top blocks, long"]
+    assert names(backbone, long=True, again=True) == ["top blocks, long, from the incumbent"]
 
 
 def ended(recognizer, slot: str, *, long: bool, days_ago: int, kept: str = "a" * 64) -> Run:
@@ -90,7 +92,7 @@ def test_the_second_night_begins_where_the_first_ended_and_looks_at_the_new_phot
 ):
     settings.BACKBONE_WEIGHTS = backbone
     settings.PROBE_INFERENCES = 500
-    monkeypatch.setattr(plan, "ways", lambda pretrained, *, long, again: WAYS[long, again])
+    monkeypatch.setattr(plan, "ways", lambda backbone, *, long, again: WAYS[long, again])
     # Random features teach a network nothing in two passes: what is tested here is the way of a night, not its gate.
     monkeypatch.setattr(nightly, "judge", lambda **facts: Verdict(True, []))
     photos = collected(recognizer, volunteer, train=8, held=12)

@@ -9,19 +9,21 @@ import threading
 import urllib.request
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
 
 from training.errors import ForeignWeights, MissingWeights
 
-IMAGENET, NONE = "imagenet", "none"
+IMAGENET, NONE, RANDOM = "imagenet", "none", "random"
+# The project's own, α 0.35, of pictures by formula: `manage.py pretrain` made it.
+STARTER_FILE = Path(__file__).with_name("starter.weights.h5")
 # Keras' own file for α 1.0 at 224 pixels, 9 MB. A file of your own chooses another width.
 IMAGENET_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 IMAGENET_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/{IMAGENET_FILE}"
-DOWNLOAD_S = 120  # seconds for the 9 MB once the server has answered; slower lines get the network from scratch
-SCRATCH_ALPHA = 0.35
+DOWNLOAD_S = 120  # seconds for the 9 MB once the server has answered; slower lines get the starter
+SMALL_ALPHA = 0.35
 ARRAYS = 260  # in a MobileNetV2 without its classifier: 52 convolutions and 52 × 4 of batch normalisation
 # Channels of block_16_project tell α: 320 α, rounded to a multiple of 8. (The stem would not: .35 and .5 both have 16.)
 ALPHAS = {112: 0.35, 160: 0.5, 240: 0.75, 320: 1.0, 416: 1.3, 448: 1.4}
@@ -29,34 +31,37 @@ ALPHAS = {112: 0.35, 160: 0.5, 240: 0.75, 320: 1.0, 416: 1.3, 448: 1.4}
 
 @dataclass(frozen=True)
 class Backbone:
-    """What the night starts from. `source` is "imagenet", "none" or the path as it was set."""
+    """What the night starts from. `source` is "imagenet", "none" (the starter), "random" or the path as it was set."""
 
     source: str
     weights: str | None  # the file, or None: random weights
     alpha: float
-    digest: str  # SHA-256 of the file; "none" without one
+    digest: str  # SHA-256 of the file; "random" without one
     note: str = ""  # one sentence, where what was asked for could not be had
 
     @property
-    def pretrained(self) -> bool:
-        return self.weights is not None
+    def knows_photos(self) -> bool:
+        """Whether photos have made it, so that its first layers and its batch statistics can stay as they are."""
+        return self.source not in (NONE, RANDOM)
 
 
 def find_backbone(setting: str, *, decision_s: float) -> Backbone:
-    """Resolve BACKBONE_WEIGHTS: `imagenet`, `none` or a file.
+    """Resolve BACKBONE_WEIGHTS: `imagenet`, `none`, `random` or a file.
 
     `imagenet` takes Keras' cached file or downloads it; where no server answers within `decision_s` seconds (a hanging name
-    look-up included) or the download fails, the answer is a backbone without weights whose `note` says so.
+    look-up included) or the download fails, the answer is the starter, whose `note` says so. `none` is the starter too.
     Raises MissingWeights or ForeignWeights for a file that does not serve. Does not import TensorFlow.
     """
+    if setting == RANDOM:
+        return Backbone(RANDOM, None, SMALL_ALPHA, RANDOM)
     if setting == NONE:
-        return Backbone(NONE, None, SCRATCH_ALPHA, NONE)
+        return _from_file(NONE, STARTER_FILE)
     if setting != IMAGENET:
         return _from_file(setting, Path(setting).expanduser())
     cached = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models" / IMAGENET_FILE
     if not cached.exists() and (failure := _download(cached, decision_s)):
-        note = f"ImageNet weights cannot be downloaded ({failure}), so the whole small network is trained from scratch."
-        return Backbone(NONE, None, SCRATCH_ALPHA, NONE, note)
+        note = f"ImageNet weights cannot be downloaded ({failure}), so the small network that comes with this program learns."
+        return replace(_from_file(NONE, STARTER_FILE), note=note)
     return _from_file(IMAGENET, cached)
 
 
@@ -64,7 +69,7 @@ def _from_file(source: str, path: Path) -> Backbone:
     if not path.is_file():
         raise MissingWeights(
             f"BACKBONE_WEIGHTS names {str(path)!r}, and there is no such file. Set it to a file of MobileNetV2 weights, "
-            "to imagenet (they are downloaded) or to none (trained from scratch).",
+            "to imagenet (they are downloaded) or to none (those that come with this program).",
             path=str(path),
         )
     try:

@@ -10,6 +10,10 @@ from typing import Any
 from training.account import Account
 
 NEAR = 10  # confusions listed
+STARTS = {
+    "none": "the weights that come with this program, which drawn things have taught to see",
+    "random": "random weights",
+}
 FILES = {"float32": "LiteRT float32, for reference", "int8": "LiteRT int8 per channel, uint8 in and out, for phones"}
 
 
@@ -44,8 +48,8 @@ def _head(account: Account) -> str:
 
 def _what(account: Account) -> str:
     verdict = "passed the gate" if account.verdict.get("passed") else "was refused by the gate: it never reached a phone"
-    pretrained = account.backbone.get("source") != "none"
-    start = f"weights “{_cell(account.backbone.get('source'))}”" if pretrained else "random weights"
+    source = account.backbone.get("source")
+    start = STARTS.get(str(source)) or f"weights “{_cell(source)}”"
     return (
         f"# {_cell(account.name)}, night {account.slot}\n\n"
         f"A MobileNetV2 (width {account.backbone.get('alpha', '?')}) that tells {len(account.labels)} labels apart, "

@@ -97,7 +97,7 @@ def _width(recipe: Recipe, start: Start) -> float:
     """The earlier weights' or the backbone's, which the recipe cannot change; its own where there is neither."""
     if start.weights is not None:
         return start.weights.fit.alpha
-    return start.backbone.alpha if start.backbone.pretrained else recipe.alpha
+    return start.backbone.alpha if start.backbone.weights else recipe.alpha
 
 
 def _begin(recipe: Recipe, start: Start, labels: list[str], replica: int) -> tuple[keras.Model, keras.Sequential]:
@@ -189,18 +189,24 @@ def _all_layers(
     def batches(epoch: int) -> Iterator[Batch]:
         order = (rows[mine] for rows in _shuffled(len(train), recipe.batch, rng))
         make = partial(_views_of, train.sources, recipe, replicas.index)
-        for rows, views in _ahead(order, make, rng):
+        for rows, views in ahead(order, make, rng):
             yield _mixed(views.astype(np.float32), answers[rows], recipe, rng)
 
     def forward(batch: tf.Tensor) -> tf.Tensor:
         return classifier(body(batch, training=recipe.statistics), training=True)
 
     every = _long_phase("training every layer", recipe, len(train))
-    learning = network.trainable_variables + classifier.trainable_variables
-    history = {"loss": every.run(forward, learning, batches, progress, replicas)}
+    learning, shares = everything(network, classifier, recipe)
+    history = {"loss": every.run(forward, learning, batches, progress, replicas, shares)}
     if recipe.statistics:
         replicas.level(network.non_trainable_variables)
     return history, {"all": time.process_time() - began}
+
+
+def everything(network: keras.Model, classifier: keras.Sequential, recipe: Recipe) -> tuple[list[keras.Variable], list[float]]:
+    """(what learns where every layer does, each one's share of the rate)."""
+    body, top = network.trainable_variables, classifier.trainable_variables
+    return [*body, *top], [1.0] * len(body) + [recipe.head_share] * len(top)
 
 
 def _views_of(sources: np.ndarray, recipe: Recipe, replica: int, rows: np.ndarray, seed: int) -> np.ndarray:
@@ -209,10 +215,10 @@ def _views_of(sources: np.ndarray, recipe: Recipe, replica: int, rows: np.ndarra
     return np.concatenate([random_views(sources[row], 1, size, ranges, rng) for row in rows])
 
 
-def _ahead(
+def ahead(
     order: Iterator[np.ndarray], make: Callable[[np.ndarray, int], np.ndarray], rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Each of `order` with what `make` makes of it, AHEAD of them at a time: Pillow holds no interpreter lock."""
+    """Each of `order` with what `make` makes of it by a seed, AHEAD of them at a time: Pillow holds no interpreter lock."""
     with ThreadPoolExecutor(min(AHEAD, os.cpu_count() or 1)) as pool:
         waiting: list[tuple[np.ndarray, Future[np.ndarray]]] = []
         for rows in order:

@@ -34,10 +34,16 @@ __all__ = [
 
 
 def build_backbone(backbone: Backbone, size: int, *, alpha: float, bn_momentum: float) -> keras.Model:
-    """RGB −1…1 float32 [n, size, size, 3] → feature map float32 [n, size/32, size/32, d]; weights loaded if there are any."""
+    """RGB −1…1 float32 [n, size, size, 3] → feature map float32 [n, size/32, size/32, d]; weights loaded if there are any.
+
+    `bn_momentum` is for training that learns batch statistics anew.
+    """
     import keras
 
     network = _mobilenet(size, alpha)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = bn_momentum
     if backbone.weights:
         with _named_for_keras(Path(backbone.weights)) as path:
             try:
@@ -48,10 +54,6 @@ def build_backbone(backbone: Backbone, size: int, *, alpha: float, bn_momentum: 
                     "Set BACKBONE_WEIGHTS to another file, to imagenet or to none.",
                     path=backbone.weights,
                 ) from error
-    else:
-        for layer in network.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.momentum = bn_momentum
     return network
 
 

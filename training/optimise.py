@@ -1,7 +1,7 @@
 """FINE-TUNE, one phase: AdamW with a warm-up and a cosine to zero, and a running average of the weights beside it."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -19,7 +19,8 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Phase:
-    """`epochs` passes of `steps` batches each; `rate` is the peak, reached after one epoch."""
+    """`epochs` passes of `steps` batches each; `rate` is the peak, reached after one epoch. `begun`: how many of them an
+    earlier process has done already."""
 
     name: str
     epochs: int
@@ -28,6 +29,7 @@ class Phase:
     weight_decay: float
     label_smoothing: float
     average: float = 0.0
+    begun: int = 0
 
     def run(
         self,
@@ -36,18 +38,20 @@ class Phase:
         batches: Callable[[int], Iterator[Batch]],
         progress: Progress,
         replicas: Alone | None = None,
+        shares: Sequence[float] | None = None,
     ) -> list[float]:
         """Train `variables` in place so that forward(x) → logits fits batches(epoch); returns each epoch's mean loss.
 
-        Where `replicas` train together, batches are this machine's share, and the losses those of all.
+        Where `replicas` train together, batches are this machine's share, and the losses those of all. `shares`: of the rate,
+        for each of the variables; None: all of it.
 
         `forward` is traced once, with float32 x, and all batches are of one size. In the end the variables hold their running
         average (Polyak and Juditsky, 1992), where the phase keeps one. Raises TrainingDiverged when a loss is no number.
         """
-        optimizer = FlatAdamW([variable.value for variable in variables], self.weight_decay, self.average)
+        optimizer = FlatAdamW([variable.value for variable in variables], self.weight_decay, self.average, shares)
         step = self._step(forward, optimizer, replicas or Alone())
         losses = []
-        for epoch in range(self.epochs):
+        for epoch in range(self.begun, self.epochs):
             total = 0.0
             for number, (x, wanted) in enumerate(batches(epoch)):
                 rate = self._rate(epoch * self.steps + number)
@@ -85,9 +89,10 @@ class Phase:
         return self.rate * 0.5 * (1 + math.cos(math.pi * (step - self.steps) / max(1, (self.epochs - 1) * self.steps)))
 
 
-def phase(name: str, recipe: Recipe, *, epochs: int, rate: float, photos: int, average: float = 0.0) -> Phase:
+def phase(name: str, recipe: Recipe, *, epochs: int, rate: float, photos: int, average: float = 0.0, begun: int = 0) -> Phase:
     """The recipe's phase over so many photos."""
-    return Phase(name, epochs, math.ceil(photos / recipe.batch), rate, recipe.weight_decay, recipe.label_smoothing, average)
+    steps = math.ceil(photos / recipe.batch)
+    return Phase(name, epochs, steps, rate, recipe.weight_decay, recipe.label_smoothing, average, begun)
 
 
 class FlatAdamW:
@@ -97,7 +102,9 @@ class FlatAdamW:
     every step of a network this small.
     """
 
-    def __init__(self, variables: list[tf.Variable], weight_decay: float, average: float) -> None:
+    def __init__(
+        self, variables: list[tf.Variable], weight_decay: float, average: float, shares: Sequence[float] | None = None
+    ) -> None:
         self.variables = variables
         self.sizes = [math.prod(variable.shape) for variable in variables]
         self.mean, self.square = (tf.Variable(tf.zeros(sum(self.sizes))) for _ in range(2))
@@ -107,6 +114,7 @@ class FlatAdamW:
         # Kernels decay; biases, gamma and beta, which have one dimension, do not.
         decays = [np.full(size, weight_decay * (len(v.shape) > 1)) for v, size in zip(variables, self.sizes, strict=True)]
         self.weight_decay = np.concatenate(decays).astype(np.float32)
+        self.shares = np.repeat(np.array(shares, np.float32), self.sizes) if shares else np.float32(1)
 
     def apply(self, flat: tf.Tensor, rate: tf.Tensor) -> None:
         """One step by the variables' gradient as one vector. Called while a function is traced."""
@@ -116,7 +124,7 @@ class FlatAdamW:
         square = self.square.assign(0.999 * self.square + 0.001 * flat * flat)
         unbiased = tf.sqrt(1 - 0.999**self.step) / (1 - 0.9**self.step)
         weights = _flat(self.variables)
-        weights -= rate * (unbiased * mean / (tf.sqrt(square) + 1e-7) + self.weight_decay * weights)
+        weights -= rate * self.shares * (unbiased * mean / (tf.sqrt(square) + 1e-7) + self.weight_decay * weights)
         self._write(weights)
         if self.average is not None:
             # Young averages forget faster: otherwise they would remember the weights before the phase.

@@ -17,6 +17,7 @@ from training.models import Release, Run, ViewLimits
 from training.recipe import (
     Recipe,
     from_scratch,
+    from_starter,
     head_only,
     top_blocks,
     top_blocks_again,
@@ -27,7 +28,9 @@ from training.seen import Wanted
 from training.weights import Start, Weights, load
 
 ABOUT = "tonight's plan: photos, recipes, backbone, and where training begins"  # what Plan.digest names
-ALL_WAYS = (from_scratch(), head_only(), top_blocks(), top_blocks_again(), top_blocks_long(), top_blocks_long_again())
+ALL_WAYS = (
+    from_scratch(), from_starter(), head_only(), top_blocks(), top_blocks_again(), top_blocks_long(), top_blocks_long_again(),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def _read(run: Run, frozen: snapshot.Snapshot) -> tuple[Plan, dict[str, Any]]:
     incumbent = pointer.release if pointer else None
     off = _switched_off(run.recognizer)
     before, found = _begin(run, incumbent, backbone, classes.labels)
-    recipes = [_limited(recipe, off) for recipe in ways(backbone.pretrained, long=run.long, again=found is not None)]
+    recipes = [_limited(recipe, off) for recipe in ways(backbone, long=run.long, again=found is not None)]
     # The classes too: another MIN_PHOTOS_PER_LABEL is another model of the same photos. Not where it begins: that changes with
     # every release, and the same photos are still nothing new.
     every = [_limited(recipe, off).digest() for recipe in ALL_WAYS]
@@ -113,10 +116,10 @@ def _read(run: Run, frozen: snapshot.Snapshot) -> tuple[Plan, dict[str, Any]]:
     return Plan(entries, classes, training, recipes, backbone, incumbent, found, known, named), said
 
 
-def ways(pretrained: bool, *, long: bool, again: bool) -> list[Recipe]:
+def ways(backbone: Backbone, *, long: bool, again: bool) -> list[Recipe]:
     """The recipes that a night tries. `again`: it begins with the weights of an earlier night."""
-    if not pretrained:
-        return [from_scratch()]
+    if not backbone.knows_photos:
+        return [from_starter() if backbone.weights else from_scratch()]
     if long:
         return [top_blocks_long_again() if again else top_blocks_long()]
     return [top_blocks_again()] if again else [head_only(), top_blocks()]
@@ -159,7 +162,7 @@ def _begin(run: Run, incumbent: Release | None, backbone: Backbone, labels: list
     A long night forgets: where a photo that the incumbent learned from was withdrawn, it begins at the backbone's file again.
     """
     nothing = None, None
-    if not backbone.pretrained:
+    if not backbone.knows_photos:
         return nothing  # all that is known was learned from photos: begun anew, nobody's withdrawn photo stays in it
     if incumbent is None or incumbent.state != Release.State.PUBLISHED or not incumbent.run.weights_sha256:
         return nothing
