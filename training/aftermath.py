@@ -12,7 +12,7 @@ from training import challenge, conditions, fixes, suspects, value, worth
 from training.measuring import measure
 from training.models import Run
 from training.plan import Plan
-from training.seen import Seen
+from training.seen import Seen, joined
 from training.weakness import by_condition
 
 
@@ -31,10 +31,7 @@ def doubt(run: Run, tonight: Plan, parts: Sequence[Seen]) -> None:
     """
     if not tonight.cached:
         return
-    ids = [photo for part in parts for photo in part.ids]
-    groups = [group for part in parts for group in part.groups]
-    truth = np.concatenate([part.truth for part in parts])
-    features = np.concatenate([part.features for part in parts if len(part)]).astype(np.float32)
+    ids, groups, truth, features = joined(parts)
     labels = tonight.classes.labels
     found = suspects.find(features=features, truth=truth, groups=groups, labels=len(labels), seed=tonight.recipes[0].seed)
     suspects.keep(run, ids, found, labels, truth)

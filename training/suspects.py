@@ -6,6 +6,7 @@ the library cleanlab does it, on predictions of a model that has not seen the ph
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from django.db import transaction
@@ -169,9 +170,32 @@ def open_suspects(recognizer: Recognizer) -> QuerySet[Suspect]:
     """
     looked = Q(metrics__has_key="suspects") | Exists(Suspect.objects.filter(run=OuterRef("pk")))
     newest = Run.objects.filter(looked, recognizer=recognizer).order_by("-pk").values("pk")[:1]
+    now = Suspect.objects.filter(run=Subquery(newest), photo__state=Photo.State.ACCEPTED, photo__label=F("given"))
+    open_ones = _with_settled(now).filter(settled=False)
+    return open_ones.select_related("given", "suggested").order_by("confidence", "pk")
+
+
+def standing(run: Run) -> set[str]:
+    """The ids of the photos that a run doubts and nobody has decided about since they were doubted first."""
+    rows = _with_settled(Suspect.objects.filter(run=run)).filter(settled=False)
+    return {str(photo) for photo in rows.values_list("photo", flat=True)}
+
+
+def settled(run: Run) -> set[str]:
+    """The ids of the others that it doubts: somebody has looked at them since."""
+    rows = _with_settled(Suspect.objects.filter(run=run)).filter(settled=True)
+    return {str(photo) for photo in rows.values_list("photo", flat=True)}
+
+
+def looked_at_since(run: Run) -> bool:
+    """Whether somebody has decided about one of its suspects since the run began."""
+    doubted = Suspect.objects.filter(run=run).values("photo")
+    return Decision.objects.filter(photo__in=doubted, decided_at__gte=run.started_at).exists()
+
+
+def _with_settled(rows: QuerySet[Suspect]) -> QuerySet[Any]:
+    """The rows with `settled`: is there a decision since some night doubted the same first?"""
     same = Suspect.objects.filter(photo=OuterRef("photo"), given=OuterRef("given"), suggested=OuterRef("suggested"))
     doubted_since = same.filter(run__started_at__isnull=False).order_by("run__started_at").values("run__started_at")[:1]
-    settled = Decision.objects.filter(photo=OuterRef("photo"), decided_at__gte=OuterRef("doubted_since"))
-    now = Suspect.objects.filter(run=Subquery(newest), photo__state=Photo.State.ACCEPTED, photo__label=F("given"))
-    open_ones = now.annotate(doubted_since=Subquery(doubted_since)).filter(~Exists(settled))
-    return open_ones.select_related("given", "suggested").order_by("confidence", "pk")
+    decided = Decision.objects.filter(photo=OuterRef("photo"), decided_at__gte=OuterRef("doubted_since"))
+    return rows.annotate(doubted_since=Subquery(doubted_since)).annotate(settled=Exists(decided))
