@@ -101,10 +101,7 @@ def test_of_two_that_stand_out_the_one_that_is_doubted_only_because_of_the_other
     def doubts(rows: np.ndarray) -> np.ndarray:
         there = {crowd.groups[row].partition("/")[0] for row in rows}
         return np.array(
-            [
-                crowd.wrong[row] and (not crowd.groups[row].startswith("collector") or "liar" in there)
-                for row in rows.tolist()
-            ],
+            [crowd.wrong[row] and (not crowd.groups[row].startswith("collector") or "liar" in there) for row in rows.tolist()],
             bool,
         )
 
@@ -117,10 +114,7 @@ def test_a_liar_that_sends_good_photos_as_well_cannot_have_another_left_out() ->
     def doubts(rows: np.ndarray) -> np.ndarray:
         there = {crowd.groups[row].partition("/")[0] for row in rows}
         return np.array(
-            [
-                crowd.wrong[row] and (not crowd.groups[row].startswith("collector") or "liar" in there)
-                for row in rows.tolist()
-            ],
+            [crowd.wrong[row] and (not crowd.groups[row].startswith("collector") or "liar" in there) for row in rows.tolist()],
             bool,
         )
 
