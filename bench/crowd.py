@@ -3,7 +3,8 @@
 `PHOTOS=<folder of label folders> BACKBONE_WEIGHTS=<file> make bench PART=crowd`; HELD_OUT=<folder> adds photos. Each seed
 halves each label's photos: one half trains, the other judges. Mallory sends 5 % of the training half, all with wrong labels.
 The incumbent learned from the honest 95 %. What is released is the candidate if the gate lets it pass, else the incumbent.
-"distrusted left out" is what a night does: suspects of what the caps leave, and no learning from an account that is full of them.
+"distrusted left out" is what a night does: it looks for suspects in what the caps leave, and does not learn from an account
+that is full of them.
 """
 
 import os
@@ -35,7 +36,7 @@ from training.comparison import label_drops
 from training.gate import LABEL_ALARMS, LABEL_LOSS, judge
 from training.groups import volunteer
 from training.probe import in_order, probe
-from training.trust import distrusted
+from training.trust import NONE, distrusted
 
 SHARE = 0.05  # of the training photos that Mallory sends
 LEFT_OUT = "distrusted left out"
@@ -206,7 +207,10 @@ def _distrusted(stuff: Material, named: list[Row], claimed: np.ndarray, seed: in
     def doubts(rows: np.ndarray) -> np.ndarray:
         some, of = photos[rows], [named[row].group for row in rows]
         found = find(features=stuff.features[some], truth=claimed[some], groups=of, labels=len(stuff.labels), seed=seed)
-        return np.isin(np.arange(len(rows)), [each.index for each in found])
+        taken_for = np.full(len(rows), NONE)
+        for each in found:
+            taken_for[each.index] = each.suggested if each.clear else NONE
+        return taken_for
 
     return {each.account for each in distrusted(of=[row.group for row in named], truth=claimed[photos], doubts=doubts)}
 

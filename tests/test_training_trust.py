@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training import trust
-from training.trust import Distrusted, distrusted, sentence, summed
+from training.trust import NONE, Distrusted, distrusted, sentence, summed
 
 LABELS = 6
 
@@ -31,8 +31,13 @@ class Crowd:
         return self
 
     def found(self, doubts: Callable[[np.ndarray], np.ndarray] | None = None) -> list[Distrusted]:
-        wrong = np.array(self.wrong, bool)
-        return distrusted(of=self.groups, truth=np.array(self.truth, int), doubts=doubts or (lambda rows: wrong[rows]))
+        return distrusted(of=self.groups, truth=np.array(self.truth, int), doubts=doubts or self.taken_for)
+
+    def taken_for(self, rows: np.ndarray) -> np.ndarray:
+        """What is wrong is taken for each of the other labels in turn."""
+        return np.array(
+            [(self.truth[row] + 1 + row // 7 % (LABELS - 1)) % LABELS if self.wrong[row] else NONE for row in rows], int
+        )
 
 
 def honest(accounts: int = 30, photos: int = 20, doubted: float = 0.05) -> Crowd:
@@ -83,6 +88,13 @@ def test_where_accounts_differ_much_whole_accounts_are_doubted_by_chance() -> No
     assert crowd.sends("one more", 20, 1.0).found() == []
 
 
+def test_photos_that_all_look_like_one_thing_are_hard_to_recognise_and_no_lies() -> None:
+    crowd = honest().sends("dark", 60, 0.9)
+    one_thing = lambda rows: np.where(crowd.taken_for(rows) == NONE, NONE, 2)  # noqa: E731
+    assert crowd.found(one_thing) == []
+    assert names(crowd.found()) == ["dark"]
+
+
 def test_a_handful_of_alike_accounts_is_not_taken_for_how_alike_accounts_are() -> None:
     assert honest(accounts=4, photos=30, doubted=0.1).sends("bad light", 16, 0.5).found() == []
 
@@ -100,10 +112,8 @@ def test_of_two_that_stand_out_the_one_that_is_doubted_only_because_of_the_other
 
     def doubts(rows: np.ndarray) -> np.ndarray:
         there = {crowd.groups[row].partition("/")[0] for row in rows}
-        return np.array(
-            [crowd.wrong[row] and (not crowd.groups[row].startswith("collector") or "liar" in there) for row in rows.tolist()],
-            bool,
-        )
+        cleared = np.array([crowd.groups[row].startswith("collector") and "liar" not in there for row in rows.tolist()], bool)
+        return np.where(cleared, NONE, crowd.taken_for(rows))
 
     assert names(crowd.found(doubts)) == ["liar"]
 
@@ -113,10 +123,8 @@ def test_a_liar_that_sends_good_photos_as_well_cannot_have_another_left_out() ->
 
     def doubts(rows: np.ndarray) -> np.ndarray:
         there = {crowd.groups[row].partition("/")[0] for row in rows}
-        return np.array(
-            [crowd.wrong[row] and (not crowd.groups[row].startswith("collector") or "liar" in there) for row in rows.tolist()],
-            bool,
-        )
+        cleared = np.array([crowd.groups[row].startswith("collector") and "liar" not in there for row in rows.tolist()], bool)
+        return np.where(cleared, NONE, crowd.taken_for(rows))
 
     assert crowd.found(doubts) == []
 
@@ -136,21 +144,21 @@ def test_of_two_thousand_honest_nights_with_differing_accounts_at_most_a_handful
 
 
 # ---- whatever comes ----------------------------------------------------------------------------------------------
-PHOTO = st.tuples(st.sampled_from(["", "a", "b", "c", "d"]), st.integers(0, 3), st.booleans())
+PHOTO = st.tuples(st.sampled_from(["", "a", "b", "c", "d"]), st.integers(0, 3), st.integers(NONE, 3))
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PHOTO, max_size=120), st.randoms(use_true_random=False))
 def test_whoever_is_named_is_an_account_with_enough_photos_most_of_them_doubted_in_whatever_order(photos, random) -> None:
-    def ask(rows: list[tuple[str, int, bool]]) -> list[Distrusted]:
+    def ask(rows: list[tuple[str, int, int]]) -> list[Distrusted]:
         of = [f"{account}/{at}" if account else str(at) for at, (account, _, _) in enumerate(rows)]
-        wrong = np.array([each[2] for each in rows], bool)
-        return distrusted(of=of, truth=np.array([each[1] for each in rows], int), doubts=lambda some: wrong[some])
+        taken_for = np.array([each[2] for each in rows], int)
+        return distrusted(of=of, truth=np.array([each[1] for each in rows], int), doubts=lambda some: taken_for[some])
 
     found = ask(photos)
     mine: dict[str, list[bool]] = defaultdict(list)
-    for account, _, wrong in photos:
-        mine[account].append(wrong)
+    for account, _, taken_for in photos:
+        mine[account].append(taken_for != NONE)
     for each in found:
         assert each.account in {"a", "b", "c", "d"}
         assert each.photos == len(mine[each.account]) >= trust.LEAST_PHOTOS

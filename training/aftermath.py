@@ -24,17 +24,18 @@ class Features:
     test: np.ndarray
 
 
-def doubt(run: Run, tonight: Plan, parts: Sequence[Seen]) -> None:
-    """Keep the labels that look wrong, of photos of all splits, by the features of the untrained network.
+def doubt(run: Run, tonight: Plan, parts: Sequence[Seen]) -> list[suspects.Suspicion]:
+    """Keep the labels that look wrong, of photos of all splits, by the features of the untrained network; returns them.
 
     Nothing where the night has none of these features: a network that has learned the labels would only repeat them.
     """
     if not tonight.cached:
-        return
+        return []
     ids, groups, truth, features = joined(parts)
     labels = tonight.classes.labels
     found = suspects.find(features=features, truth=truth, groups=groups, labels=len(labels), seed=tonight.recipes[0].seed)
     suspects.keep(run, ids, found, labels, truth)
+    return found
 
 
 def tell_worth(

@@ -10,12 +10,14 @@ from training.checkpoints import Result
 from training.models import Run
 from training.plan import Plan
 from training.seen import Seen, joined
+from training.suspects import Suspicion
 
 STAGE = "distrust"
 
 
-def decide(run: Run, tonight: Plan, parts: Sequence[Seen]) -> Plan:
-    """The plan without the accounts that the night's suspects (`suspects.keep`) speak against; `parts`: photos of all splits.
+def decide(run: Run, tonight: Plan, parts: Sequence[Seen], doubted: Sequence[Suspicion]) -> Plan:
+    """The plan without the accounts that the night's suspects speak against; `parts` are photos of all splits, `doubted` what
+    is kept (`suspects.keep`) of them, joined.
 
     Kept like a training: a moderator's decision between two attempts would otherwise change what the second one learns from.
     Where a night looks for no suspects, every account is trusted. Raises FencedOff.
@@ -25,22 +27,23 @@ def decide(run: Run, tonight: Plan, parts: Sequence[Seen]) -> Plan:
 
     def work() -> Result:
         ids, groups, truth, features = joined(parts)
-        kept = suspects.standing(run)
         settled = suspects.settled(run)
 
         def doubts(rows: np.ndarray) -> np.ndarray:
-            if len(rows) == len(ids):
-                return np.array([photo in kept for photo in ids], bool)
-            found = suspects.find(
-                features=features[rows],
-                truth=truth[rows],
-                groups=[groups[row] for row in rows],
-                labels=len(tonight.classes.labels),
-                seed=tonight.recipes[0].seed,
-            )
-            wrong = np.zeros(len(rows), bool)
-            wrong[[each.index for each in found if ids[rows[each.index]] not in settled]] = True
-            return wrong
+            found = doubted
+            if len(rows) < len(ids):
+                found = suspects.find(
+                    features=features[rows],
+                    truth=truth[rows],
+                    groups=[groups[row] for row in rows],
+                    labels=len(tonight.classes.labels),
+                    seed=tonight.recipes[0].seed,
+                )
+            taken_for = np.full(len(rows), trust.NONE)
+            for each in found:
+                if each.clear and ids[rows[each.index]] not in settled:
+                    taken_for[each.index] = each.suggested
+            return taken_for
 
         found = trust.distrusted(of=groups, truth=truth, doubts=doubts)
         return Result({"distrusted": [asdict(each) for each in found]}, {})

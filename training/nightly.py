@@ -68,8 +68,7 @@ def night(run: Run, *, progress: Progress) -> None:
             tonight, photos = ready(run, tonight, progress)
         with clock.stage("suspects"):
             parts = [photos.train, photos.validation, photos.test]
-            doubt(run, tonight, parts)
-            tonight = distrust.decide(run, tonight, parts)
+            tonight = distrust.decide(run, tonight, parts, doubt(run, tonight, parts))
             del parts  # views of what is put into another order now
             photos = without(tonight, photos)
     except REFUSALS as refusal:
