@@ -35,9 +35,8 @@ class Crowd:
 
     def taken_for(self, rows: np.ndarray) -> np.ndarray:
         """What is wrong is taken for each of the other labels in turn."""
-        return np.array(
-            [(self.truth[row] + 1 + row // 7 % (LABELS - 1)) % LABELS if self.wrong[row] else NONE for row in rows], int
-        )
+        other = [(self.truth[row] + 1 + row // 7 % (LABELS - 1)) % LABELS for row in rows]
+        return np.where(np.array(self.wrong, bool)[rows], np.array(other, int), NONE)
 
 
 def honest(accounts: int = 30, photos: int = 20, doubted: float = 0.05) -> Crowd:

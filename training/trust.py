@@ -7,7 +7,7 @@ few have shown them, nobody stands out. Each account that does is judged once mo
 one that has most suspects of the rest: who labels one thing wrongly often enough brings those into doubt who label it rightly.
 
 Out of scope: accounts that collude. Several that tell the same lie vouch for one another, and above a certain share what they
-say is what a label means. Nor is an account found that lies about less than half of its photos, or that photographs a few things
+say is what a label means. Nor is an account found that lies about less than half of its photos, or that photographs few things
 only: it cannot be told from one whose photos are hard to recognise, and that one must not be left out.
 """
 
@@ -22,8 +22,8 @@ from training import groups
 
 # Of an account. With fewer photos a bad afternoon is half of them, and they do little: 10 of 1,000 are a hundredth.
 LEAST_PHOTOS = 10
-# Of its photos that are clear suspects, "most of them": of real photos 62 to 78 % of a liar's are, and at most 30 % of an honest
-# account's that sends a bit of everything.
+# Of its photos that are clear suspects, "most of them": of real photos 62 to 78 % of a liar's are, and at most 30 % of those of
+# an honest account that sends a bit of everything.
 LEAST_SHARE = 1 / 2
 # Share of nights in which any honest account stands out by chance. All accounts share it (Bonferroni): for one it is this
 # divided by their number. Once in three years; then it must stand out again without the others that do.
@@ -37,8 +37,8 @@ MOST_SPREAD = 0.99  # a beta distribution has less than 1
 AT_ONCE = 5
 
 # Share of an account's photos that count as taken for the same label, beside that label's even share. Photos that are all dark,
-# or all from far away, look like one and the same thing: of an honest account's up to 88 % were suspects, and clear ones, but of
-# one to three labels. What a liar sends shows as much as other photos do.
+# or all from far away, look like one and the same thing: up to 88 % of an honest account's were clear suspects, at most 25 % were
+# left when counted like this. What a liar sends shows as many things as other photos do.
 ALIKE = 0.1
 ALIKE_MOST = 0.4  # with two labels
 NONE = -1
