@@ -37,8 +37,8 @@ MOST_SPREAD = 0.99  # a beta distribution has less than 1
 AT_ONCE = 5
 
 # Share of an account's photos that count as taken for the same label, beside that label's even share. Photos that are all dark,
-# or all from far away, look like one and the same thing: up to 88 % of an honest account's were clear suspects, and at most 25 %
-# when counted like this. What a liar sends shows as many things as other photos do.
+# or all from far away, look like one and the same thing: up to 88 % of an honest account's were clear suspects, at most 25 % if
+# counted like this. What a liar sends shows as many things as other photos do.
 ALIKE = 0.1
 ALIKE_MOST = 0.4  # with two labels
 NONE = -1
