@@ -3,6 +3,8 @@
 `PHOTOS=<folder of label folders> BACKBONE_WEIGHTS=<file> make bench PART=crowd`; HELD_OUT=<folder> adds photos. Each seed
 halves each label's photos: one half trains, the other judges. Mallory sends 5 % of the training half, all with wrong labels.
 The incumbent learned from the honest 95 %. What is released is the candidate if the gate lets it pass, else the incumbent.
+"distrusted left out" is what a night does: it looks for suspects in what the caps leave, and does not learn from an account
+that is full of them.
 """
 
 import os
@@ -32,9 +34,13 @@ from bench._facts import QUICK, machine, say, whole
 from training.caps import capped
 from training.comparison import label_drops
 from training.gate import LABEL_ALARMS, LABEL_LOSS, judge
+from training.groups import volunteer
 from training.probe import in_order, probe
+from training.trust import NONE, distrusted
 
 SHARE = 0.05  # of the training photos that Mallory sends
+LEFT_OUT = "distrusted left out"
+SOME = "40 % flipped"  # what is not claimed: who lies about less than half is not found, and the caps alone hold it
 CAPS = {"volunteer_percent": 1, "cluster_percent": 5, "floor": 1000}  # as config.settings has them
 IO = {"input": {"shape": [1, 224, 224, 3], "dtype": "uint8"}, "output": {"dtype": "uint8"}}  # the stand-in writes no file
 
@@ -50,6 +56,7 @@ class Tally:
     photos: list[str] = field(default_factory=list)
     passed: list[bool] = field(default_factory=list)
     learned: list[int] = field(default_factory=list)
+    innocent: list[int] = field(default_factory=list)  # honest accounts that were left out
 
     def row(self, name: str, labels: list[str]) -> dict[str, Any]:
         before, truth = np.concatenate(self.before), np.concatenate(self.truth)
@@ -59,6 +66,7 @@ class Tally:
         return {
             "candidate": name,
             "of_mallory": round(float(np.mean(self.learned)), 1),
+            "innocent_left_out": sum(self.innocent),
             "incumbent_%": round(100 * before.mean(), 2),
             "candidate_%": round(100 * candidate.mean(), 2),
             "passed": f"{sum(self.passed)} of {len(self.passed)}",
@@ -108,11 +116,13 @@ def measure() -> dict[str, Any]:
 def _claims(rows: dict[str, dict[str, Any]], planted: list[dict[str, Any]]) -> list[dict[str, Any]]:
     claims = []
     for name, row in rows.items():
-        if "caps on" in name:
+        if LEFT_OUT in name and SOME not in name:
             count = row["beyond_noise"]
             claims.append(
                 _said(f"{name}: labels that lost over 2 points beyond noise in what is released", count, "0", count == 0)
             )
+    innocent = sum(row["innocent_left_out"] for row in rows.values())
+    claims.append(_said("honest accounts that were left out, over all rows and seeds", innocent, "0", not innocent))
     poisoned = [row["right"] for row in planted if row["file"] == "with a sticker"]
     false = sum(row["found"] != "none" for row in planted if row["file"] == "honest")
     told = f"{sum(poisoned)} of {len(poisoned)}"
@@ -144,7 +154,7 @@ def _flips(stuff: Material, seed: int, tallies: dict[str, Tally]) -> None:
         for name, learned in (("caps off", honest), ("caps on", np.array([int(row.photo) for row in yesterday])))
     }
 
-    def try_out(name: str, learned: np.ndarray, claimed: np.ndarray) -> None:
+    def try_out(name: str, learned: np.ndarray, claimed: np.ndarray, innocent: int = 0) -> None:
         incumbent = incumbents[name.rpartition(", ")[2]]
         candidate = train(stuff, learned, claimed[learned], held, seed)
         verdict = judge(
@@ -166,17 +176,43 @@ def _flips(stuff: Material, seed: int, tallies: dict[str, Tally]) -> None:
         tally.photos += [str(row) for row in held]
         tally.passed.append(verdict.passed)
         tally.learned.append(int(np.isin(learned, mallory).sum()))
+        tally.innocent.append(innocent)
 
-    kept = capped(senders, **CAPS).kept
-    try_out("honest, caps off", rows, stuff.truth)
-    try_out("honest, caps on", np.array([int(row.photo) for row in kept]), stuff.truth)
+    def both(name: str, claimed: np.ndarray, liars: set[str]) -> None:
+        named = [Row(r.photo, stuff.labels[claimed[int(r.photo)]], r.group) for r in senders]
+        for caps, some in (("caps off", named), ("caps on", capped(named, **CAPS).kept)):
+            learned = np.array([int(row.photo) for row in some])
+            try_out(f"{name}, {caps}", learned, claimed)
+            out = _distrusted(stuff, some, claimed, seed)
+            left = np.array([int(row.photo) for row in some if volunteer(row.group) not in out])
+            try_out(f"{name}, {LEFT_OUT}, {caps}", left, claimed, len(out - liars))
+
+    both("honest", stuff.truth, set())
     for way, target in (("any other label", None), ("one label", int(rng.integers(len(stuff.labels))))):
         claimed = stuff.truth.copy()
         claimed[mallory] = flipped(stuff.truth[mallory], len(stuff.labels), rng, target=target)
-        named = [Row(r.photo, stuff.labels[claimed[int(r.photo)]], r.group) for r in senders]
-        kept_rows = np.array([int(row.photo) for row in capped(named, **CAPS).kept])
-        try_out(f"flipped to {way}, caps off", rows, claimed)
-        try_out(f"flipped to {way}, caps on", kept_rows, claimed)
+        both(f"flipped to {way}", claimed, {"mallory"})
+    some = mallory[: round(0.4 * len(mallory))]
+    claimed = stuff.truth.copy()
+    claimed[some] = flipped(stuff.truth[some], len(stuff.labels), rng, target=None)
+    both(f"{SOME} to any other label", claimed, {"mallory"})
+
+
+def _distrusted(stuff: Material, named: list[Row], claimed: np.ndarray, seed: int) -> set[str]:
+    """The accounts that a night would not learn from, by suspects among these training photos alone."""
+    from training.suspects import find
+
+    photos = np.array([int(row.photo) for row in named])
+
+    def doubts(rows: np.ndarray) -> np.ndarray:
+        some, of = photos[rows], [named[row].group for row in rows]
+        found = find(features=stuff.features[some], truth=claimed[some], groups=of, labels=len(stuff.labels), seed=seed)
+        taken_for = np.full(len(rows), NONE)
+        for each in found:
+            taken_for[each.index] = each.suggested if each.clear else NONE
+        return taken_for
+
+    return {each.account for each in distrusted(of=[row.group for row in named], truth=claimed[photos], doubts=doubts)}
 
 
 # ---- a sticker ---------------------------------------------------------------------------------------------------

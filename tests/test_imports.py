@@ -95,6 +95,7 @@ def test_verbs_know_no_addresses_and_no_pages():
         "training/gate.py",
         "training/comparison.py",
         "training/caps.py",
+        "training/trust.py",
         "training/probe.py",
         "training/recipe.py",
         "newsletter/ranking.py",

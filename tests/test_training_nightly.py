@@ -13,10 +13,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from collector import second_looks
 from collector.models import Challenge, Photo
+from collector.moderation import decide
 from collector.storage import store
-from tests.nights import accepted, claimed, collected
-from training import challenge, network, nightly, plan, process, release, runs, weights
+from collector.volunteers import register
+from tests.nights import COLOURS, accepted, claimed, coin, collected
+from training import challenge, distrust, groups, network, nightly, photos, plan, process, release, runs, snapshot, weights
 from training.images import INPUT_SPEC
 from training.models import PhotoValue, Release, Run
 from training.recipe import from_scratch
@@ -297,6 +300,127 @@ def test_a_rollback_during_the_night_is_not_undone_by_it(recognizer, volunteer, 
     assert run.message.startswith("It failed at “publishing”: stable no longer offers coins v2.")
     assert release.pointer(recognizer).release.version == 3
     assert Release.objects.count() == 3
+
+
+# ---- accounts that are not learned from --------------------------------------------------------------------------
+@pytest.fixture
+def looking(monkeypatch, candidate):
+    """Nights that have features of an untrained network (the mean colour) and learn once more with the photos to choose by.
+
+    Gives (way, ids learned from, ids chosen by) of each training as it comes.
+    """
+    candidate("good")
+    monkeypatch.setattr(plan, "ways", lambda backbone, *, long, again: [dataclasses.replace(SMALL, refit=True)])
+    monkeypatch.setattr(plan.Plan, "cached", property(lambda tonight: True))
+    monkeypatch.setattr(photos, "_trunk", lambda run, tonight, recipe: None)
+    monkeypatch.setattr(photos.looks, "forget_others", lambda trunk: 0)
+
+    def from_cache(trunk, wanted, recipe, *, held_out, progress):
+        seen = photos.from_pictures(wanted, recipe, held_out=held_out, progress=progress)
+        return dataclasses.replace(seen, features=seen.pixels.mean(axis=(1, 2)).astype(np.float16)), len(seen)
+
+    monkeypatch.setattr(photos, "from_cache", from_cache)
+    really, trained = sys.modules["training.finetune"].finetune, []
+
+    def finetune(recipe, start, *, train, validation, labels, progress):
+        trained.append((recipe.name, list(train.ids), list(validation.ids)))
+        return really(recipe, start, train=train, validation=validation, labels=labels, progress=progress)
+
+    monkeypatch.setattr(sys.modules["training.finetune"], "finetune", finetune)
+    return trained
+
+
+@pytest.fixture
+def lied(recognizer, looking):
+    """Four honest accounts, photos of which all splits have some, and one that calls each thing something else: its photos."""
+    honest = {"train": (10, 10), "validation": (6,), "test": (12,)}
+    for split, counts in honest.items():
+        for each in counts:
+            sender = register(consent=True, handle=None, address="192.0.2.1")[0]
+            for label in COLOURS:
+                for _ in range(each):
+                    accepted(recognizer, sender, label, split, source="phone")
+    liar = register(consent=True, handle=None, address="192.0.2.1")[0]
+    says = {"copper": "silver", "silver": "gold", "gold": "copper"}
+    return [
+        accepted(recognizer, liar, says[label], split, source="phone", data=coin(label, seed))
+        for label in COLOURS
+        for seed, split in enumerate(["train", "train", "train", "train", "validation", "test"])
+    ]
+
+
+def test_what_a_liar_sent_is_neither_learned_from_nor_chosen_by_and_the_run_says_so(recognizer, lied, looking):
+    run = nights(recognizer, "1")
+    assert run.state == Run.State.RELEASED, run.message
+    theirs = {str(photo.pk) for photo in lied}
+    assert [(len(train), len(validation)) for _, train, validation in looking] == [(60, 18), (78, 18)]  # and the refit
+    assert not any(theirs & {*train, *validation} for _, train, validation in looking)
+    told = run.metrics["distrusted"]
+    assert (told["accounts"], told["photos"]) == (1, 18) and 12 <= told["suspects"] <= 18
+    said = f"One account's photos (18) were not learned from: {told['suspects']} of them look mislabelled; "
+    said += "look at them in the queue."
+    assert run.metrics["reasons"][0] == f"{said} 3 are held out and judge until a moderator decides."
+    assert said in run.message
+    assert run.metrics["held_out"] == 39
+    assert not PhotoValue.objects.filter(photo__in=lied).exists()
+    assert {str(look.photo_id) for look in second_looks.wanted(recognizer=recognizer)} >= theirs
+    pseudonym = groups.volunteer(snapshot._group(lied[0]))
+    files = [store().get(f"runs/{row.sha256}") for row in run.files.all()]
+    assert files and not any(pseudonym.encode() in data for data in files)
+    assert pseudonym not in str((run.metrics, run.verdict, run.message, run.recipe))
+
+
+def test_an_attempt_that_goes_on_leaves_the_same_accounts_out_whatever_moderators_said_meanwhile(
+    recognizer, lied, looking, moderator, monkeypatch
+):
+    run, really = claimed(recognizer), nightly._export
+
+    def dies(*facts):
+        raise InterruptedError
+
+    monkeypatch.setattr(nightly, "_export", dies)
+    with pytest.raises(InterruptedError):
+        nightly.night(run, progress=silent)
+    monkeypatch.setattr(nightly, "_export", really)
+    # A machine that trains along comes to the same photos, in the same order, by itself.
+    along = distrust.heard(run, plan.of(run))
+    loaded = photos.without(along, photos.load(run, along, silent))
+    assert (loaded.train.ids, loaded.validation.ids) == looking[0][1:]
+    assert loaded.learnable.ids == looking[1][1]
+    assert along.digest != plan.of(run).digest
+
+    for photo in lied:
+        decide(photo_id=photo.pk, moderator=moderator, verdict="accept")
+    Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - dt.timedelta(seconds=1))
+    again = runs.held(run.pk, runs.claim(run.pk))
+    nightly.night(again, progress=silent)
+    assert again.state == Run.State.RELEASED, again.message
+    assert len(looking) == 2  # neither way is trained once more
+    assert again.metrics["distrusted"]["accounts"] == 1
+    assert (again.metrics["photos"]["train"], again.metrics["photos"]["validation"]) == (60, 18)
+
+
+def test_what_moderators_have_confirmed_since_speaks_against_nobody_and_the_next_night_learns_it(
+    recognizer, lied, looking, moderator
+):
+    nights(recognizer, "1")
+    assert repeats(recognizer)
+    for photo in lied:
+        decide(photo_id=photo.pk, moderator=moderator, verdict="accept")
+    run = nights(recognizer, "2")
+    assert run.metrics["distrusted"] == {"accounts": 0, "photos": 0, "suspects": 0}
+    assert {str(photo.pk) for photo in lied if photo.split == "train"} <= set(looking[-1][1])
+    assert repeats(recognizer)  # once is enough
+
+
+def test_where_the_others_have_nothing_to_choose_by_the_incumbent_stays_and_the_run_says_who_was_left_out(
+    recognizer, lied, looking
+):
+    recognizer.photos.filter(split="validation").exclude(volunteer=lied[0].volunteer).update(split="train")
+    run = nights(recognizer, "1")
+    assert run.state == Run.State.KEPT and looking == []
+    assert run.message.startswith("One account's photos (18) were not learned from: ")
+    assert run.message.endswith("fill the validation split. The incumbent stays.")
 
 
 # ---- whole nights, with a real network in a real process ---------------------------------------------------------

@@ -12,7 +12,7 @@ from training import challenge, conditions, fixes, suspects, value, worth
 from training.measuring import measure
 from training.models import Run
 from training.plan import Plan
-from training.seen import Seen
+from training.seen import Seen, joined
 from training.weakness import by_condition
 
 
@@ -24,20 +24,18 @@ class Features:
     test: np.ndarray
 
 
-def doubt(run: Run, tonight: Plan, parts: Sequence[Seen]) -> None:
-    """Keep the labels that look wrong, of photos of all splits, by the features of the untrained network.
+def doubt(run: Run, tonight: Plan, parts: Sequence[Seen]) -> list[suspects.Suspicion]:
+    """Keep the labels that look wrong, of photos of all splits, by the features of the untrained network; returns them.
 
     Nothing where the night has none of these features: a network that has learned the labels would only repeat them.
     """
     if not tonight.cached:
-        return
-    ids = [photo for part in parts for photo in part.ids]
-    groups = [group for part in parts for group in part.groups]
-    truth = np.concatenate([part.truth for part in parts])
-    features = np.concatenate([part.features for part in parts if len(part)]).astype(np.float32)
+        return []
+    ids, groups, truth, features = joined(parts)
     labels = tonight.classes.labels
     found = suspects.find(features=features, truth=truth, groups=groups, labels=len(labels), seed=tonight.recipes[0].seed)
     suspects.keep(run, ids, found, labels, truth)
+    return found
 
 
 def tell_worth(

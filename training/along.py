@@ -13,11 +13,11 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from training import cluster, plan
+from training import cluster, distrust, plan
 from training.cluster import Cluster
 from training.images import Progress
 from training.models import Run
-from training.photos import Photos, load
+from training.photos import Photos, load, without
 from training.plan import Plan
 from training.process import LOST
 
@@ -51,10 +51,11 @@ def take_part(run: Run, machines: Cluster, *, progress: Progress) -> int:
     while (job := team.hear()) is not None:
         if tonight is None:  # the chief's is final now
             run.refresh_from_db()
-            tonight = plan.of(run)
+            tonight = distrust.heard(run, plan.of(run))
         team.agree(tonight.digest, plan.ABOUT)
         if not trained:
-            photos = load(run, tonight, progress)  # by the chief's own steps: all is looked at already, this only reads
+            # By the chief's own steps, so that they come in its order: all is looked at already, this only reads.
+            photos = without(tonight, load(run, tonight, progress))
         _train(tonight, job, photos, progress)
         trained += 1
     return trained

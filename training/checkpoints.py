@@ -27,11 +27,23 @@ class Result:
 def stage(run: Run, name: str, digest: str, work: Callable[[], Result]) -> Result:
     """The kept result of this stage, if it was done for the same input, which `digest` names (Plan.digest); else do it and keep
     it. Raises FencedOff."""
-    found = _load(run, name, digest)
+    found = kept(run, name, digest)
     if found is None:
         found = work()
         _keep(run, name, digest, found)
     return found
+
+
+def kept(run: Run, name: str, digest: str) -> Result | None:
+    """The same where it was done, on whatever machine; None where it was not, or where the store lost it."""
+    row = Checkpoint.objects.filter(run=run, stage=name, input_digest=digest).first()
+    if row is None:
+        return None
+    try:
+        data = store().get(f"{KIND}/{row.sha256}")
+    except MissingObject:
+        return None
+    return Result(*unpack(data))
 
 
 def left() -> list[int]:
@@ -47,17 +59,6 @@ def clear(run: Run) -> None:
         keys = [f"{KIND}/{digest}" for digest in rows.values_list("sha256", flat=True)]
         rows.delete()
         owe(keys)
-
-
-def _load(run: Run, name: str, digest: str) -> Result | None:
-    row = Checkpoint.objects.filter(run=run, stage=name, input_digest=digest).first()
-    if row is None:
-        return None
-    try:
-        data = store().get(f"{KIND}/{row.sha256}")
-    except MissingObject:  # the store lost it: done again
-        return None
-    return Result(*unpack(data))
 
 
 def _keep(run: Run, name: str, input_digest: str, result: Result) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 
-from training import checkpoints, cluster, groups, plan, probe, release, runs, weights
+from training import checkpoints, cluster, distrust, groups, plan, probe, release, runs, weights
 from training.aftermath import Features, ask_for_tomorrow, doubt, tell_conditions, tell_worth
 from training.checkpoints import Result
 from training.choose import Choice, Tried, choose
@@ -24,7 +24,7 @@ from training.images import Progress
 from training.incumbent import comparable
 from training.models import Run
 from training.outcome import FORMATS, exported, news, tell_people
-from training.photos import Photos, ready
+from training.photos import Photos, ready, without
 from training.plan import Plan
 from training.recipe import Recipe
 from training.seen import Seen
@@ -56,7 +56,7 @@ class Clock:
 
 def night(run: Run, *, progress: Progress) -> None:
     """Carry out a claimed run to its end: released, or kept with the reason. Raises FencedOff when the run was lost."""
-    clock = Clock(run)
+    clock, tonight = Clock(run), None
     try:
         with clock.stage("snapshot"):
             tonight = plan.make(run)
@@ -66,15 +66,19 @@ def night(run: Run, *, progress: Progress) -> None:
         _gather(run, clock)
         with clock.stage("photos"):
             tonight, photos = ready(run, tonight, progress)
+        with clock.stage("suspects"):
+            parts = [photos.train, photos.validation, photos.test]
+            tonight = distrust.decide(run, tonight, parts, doubt(run, tonight, parts))
+            del parts  # views of what is put into another order now
+            photos = without(tonight, photos)
     except REFUSALS as refusal:
-        runs.finish(run, Run.State.KEPT, f"{refusal.detail} The incumbent stays.")
+        said = filter(None, [tonight.left_out if tonight else "", refusal.detail, "The incumbent stays."])
+        runs.finish(run, Run.State.KEPT, " ".join(said))
         return
-    with clock.stage("suspects"):
-        doubt(run, tonight, [photos.train, photos.validation, photos.test])
     with clock.stage("training"):
         tried = _try_all(run, tonight, photos, clock, progress)
         choice = _choose(tonight, photos, tried)
-    reasons = [*filter(None, [photos.divided]), *choice.reasons, *_not_tried(tonight, tried)]
+    reasons = [*filter(None, [tonight.left_out, photos.divided]), *choice.reasons, *_not_tried(tonight, tried)]
     known = _known(tonight, photos, tried, reasons, clock)
     runs.write(run, metrics=run.metrics | known)
     if choice.name is None:

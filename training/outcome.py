@@ -43,6 +43,8 @@ def news(tonight: Plan, measured: dict[str, Any]) -> str:
         said.append(f"Left out for too few training photos: {snapshot.too_few(tonight.classes.dropped)}.")
     if tonight.training.left_out:
         said.append(tonight.training.sentence())
+    if tonight.distrusted:
+        said.append(tonight.left_out)
     if tonight.backbone.note:
         said.append(tonight.backbone.note)
     return " ".join(said)

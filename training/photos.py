@@ -6,14 +6,15 @@ import numpy as np
 from django.conf import settings
 
 from collector.storage import MissingObject
-from training import looks, plan
-from training.errors import NothingHeldOut
+from training import groups, looks, plan
+from training.errors import NothingHeldOut, TooFewPhotos
 from training.images import Progress
 from training.models import Run, Trunk
 from training.plan import Plan
 from training.recipe import Recipe
 from training.scenes import divide
 from training.seen import Seen, from_cache, from_pictures, parted
+from training.snapshot import LEAST_LABELS
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,26 @@ class Photos:
     scenes: np.ndarray
     divided: str
     made: int
+
+
+def without(tonight: Plan, photos: Photos) -> Photos:
+    """The photos without those to learn from and to choose by that the plan's distrusted accounts sent; `photos` itself is put
+    into another order and is of no more use. Raises NothingHeldOut, TooFewPhotos.
+
+    Their test photos stay. What judges a model is what people decided, never what a model doubts: whoever brought an honest
+    account into doubt would otherwise take away the very photos that show the harm, and figures would leave out what is hard.
+    Both files of a comparison get the same lies wrong, so that a liar among the test photos can hold up a release, at worst,
+    until a moderator has looked at them; it can bring none about.
+    """
+    accounts = {each.account for each in tonight.distrusted}
+    theirs = np.array([groups.volunteer(group) in accounts for group in photos.learnable.groups], bool)
+    if not theirs.any():
+        return photos
+    learnable, _ = parted(photos.learnable, theirs)
+    left = _divided(tonight, learnable, photos.test, made=photos.made)
+    if len(np.unique(left.train.truth)) < LEAST_LABELS:
+        raise TooFewPhotos("The other accounts' photos to learn from show fewer than two labels.")
+    return left
 
 
 def ready(run: Run, tonight: Plan, progress: Progress) -> tuple[Plan, Photos]:
@@ -52,20 +73,21 @@ def load(run: Run, tonight: Plan, progress: Progress) -> Photos:
         learnable, made = from_cache(trunk, train + validation, recipe, held_out=False, progress=progress)
         judged, more = from_cache(trunk, test, recipe, held_out=True, progress=progress)
         looks.forget_others(trunk)
-        return _divided(tonight, learnable, judged, fixed=len(validation), made=made + more)
+        return _divided(tonight, learnable, judged, made=made + more)
     learnable = from_pictures(train + validation, recipe, held_out=False, progress=progress)
     judged = from_pictures(test, recipe, held_out=True, progress=progress)
-    return _divided(tonight, learnable, judged, fixed=len(validation), made=len(learnable) + len(judged))
+    return _divided(tonight, learnable, judged, made=len(learnable) + len(judged))
 
 
-def _divided(tonight: Plan, learnable: Seen, test: Seen, *, fixed: int, made: int) -> Photos:
-    """The last `fixed` of `learnable` are of the validation split. Raises NothingHeldOut."""
+def _divided(tonight: Plan, learnable: Seen, test: Seen, *, made: int) -> Photos:
+    """`learnable` divided into those to learn from and those to choose by. Raises NothingHeldOut."""
+    to_choose_by = {each.photo for each in tonight.of("validation")}
     division = divide(
         ids=learnable.ids,
         groups=learnable.groups,
         truth=learnable.truth,
         features=learnable.features,
-        fixed=np.arange(len(learnable)) >= len(learnable) - fixed,
+        fixed=np.array([photo in to_choose_by for photo in learnable.ids], bool),
         known=tonight.known,
         share=settings.VALIDATION_LEAST,
     )

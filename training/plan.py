@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from collector.models import Photo, Recognizer
-from training import release, runs, snapshot
+from training import groups, release, runs, snapshot, suspects, trust
 from training.backbone import Backbone, find_backbone
 from training.caps import Capped, capped
 from training.models import Release, Run, ViewLimits
@@ -25,6 +26,7 @@ from training.recipe import (
     top_blocks_long_again,
 )
 from training.seen import Wanted
+from training.trust import Distrusted
 from training.weights import Start, Weights, load
 
 ABOUT = "tonight's plan: photos, recipes, backbone, and where training begins"  # what Plan.digest names
@@ -47,6 +49,7 @@ class Plan:
     weights: Weights | None
     known: dict[str, bool]  # photo id → did these weights not learn it, so that they could be judged by it?
     digest: str  # names the run's input, where training begins, and whom it is judged against: what checkpoints hold for
+    distrusted: tuple[Distrusted, ...] = ()  # accounts that are not learned from; named by the digest
 
     @property
     def start(self) -> Start:
@@ -62,6 +65,12 @@ class Plan:
     def trunk(self) -> str:
         """Names the part of the network in front of the boundary (weights.Fit.trunk)."""
         return self.weights.fit.trunk if self.weights else self.backbone.digest
+
+    @property
+    def left_out(self) -> str:
+        """What the run says of accounts that it does not learn from; "" where there are none."""
+        whose = {each.account for each in self.distrusted}
+        return trust.sentence(self.distrusted, sum(groups.volunteer(each.group) in whose for each in self.of("test")))
 
     def of(self, split: str) -> list[Wanted]:
         """The photos of tonight's classes in this split, in the snapshot's order."""
@@ -116,6 +125,16 @@ def _read(run: Run, frozen: snapshot.Snapshot) -> tuple[Plan, dict[str, Any]]:
     return Plan(entries, classes, training, recipes, backbone, incumbent, found, known, named), said
 
 
+def without(tonight: Plan, distrusted: Iterable[Distrusted]) -> Plan:
+    """The same night, which does not learn from these accounts. Its digest is another one: nothing that was trained with their
+    photos is taken for it, on this machine or on others."""
+    found = tuple(sorted(distrusted, key=lambda each: each.account))
+    if not found:
+        return tonight
+    named = json.dumps([tonight.digest, [each.account for each in found]])
+    return replace(tonight, distrusted=found, digest=hashlib.sha256(named.encode()).hexdigest())
+
+
 def ways(backbone: Backbone, *, long: bool, again: bool) -> list[Recipe]:
     """The recipes that a night tries. `again`: it begins with the weights of an earlier night."""
     if not backbone.knows_photos:
@@ -126,12 +145,17 @@ def ways(backbone: Backbone, *, long: bool, again: bool) -> list[Recipe]:
 
 
 def is_repetition(run: Run) -> bool:
-    """Whether the last night that ended learned from the same. A long night repeats a long one only."""
+    """Whether the last night that ended learned from the same. A long night repeats a long one only.
+
+    Where that left an account out and moderators have looked at what it doubted, the same photos may be learned from tonight.
+    """
     ended = Run.objects.filter(recognizer=run.recognizer, state__in=(Run.State.RELEASED, Run.State.KEPT))
     if run.long:
         ended = ended.filter(long=True)
     last = ended.exclude(input_digest="").order_by("-finished_at").first()
-    return last is not None and last.input_digest == run.input_digest
+    if last is None or last.input_digest != run.input_digest:
+        return False
+    return not (last.metrics.get("distrusted", {}).get("accounts") and suspects.looked_at_since(last))
 
 
 def long_is_due(recognizer: Recognizer) -> bool:

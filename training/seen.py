@@ -101,6 +101,14 @@ def parted(seen: Seen, aside: np.ndarray) -> tuple[Seen, Seen]:
     return _slice(seen, slice(first)), _slice(seen, slice(first, None))
 
 
+def joined(parts: Sequence[Seen]) -> tuple[list[str], list[str], np.ndarray, np.ndarray]:
+    """(ids, groups, truth, features float32 [n, d]) of photos of the cache, one part after the other."""
+    ids = [photo for part in parts for photo in part.ids]
+    groups = [group for part in parts for group in part.groups]
+    features = np.concatenate([part.features for part in parts if len(part)]).astype(np.float32)
+    return ids, groups, np.concatenate([part.truth for part in parts]), features
+
+
 def _slice(seen: Seen, rows: slice) -> Seen:
     return Seen(seen.ids[rows], seen.groups[rows], **_empty() | {name: array[rows] for name, array in _arrays(seen).items()})
 
