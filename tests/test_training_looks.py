@@ -136,6 +136,6 @@ def test_another_backbone_is_another_name_and_what_the_old_one_saw_is_removed(
 def test_every_number_of_looking_is_in_the_name_and_no_other():
     name = looks.cut_name("a backbone", SMALL)
     assert name == looks.cut_name("a backbone", replace(SMALL, top_epochs=99, seed=1))
-    for change in ({"views": 4}, {"boundary": "block_12_add"}, {"source_size": 64}, {"image_size": 64}, {"view_size": 64}):
+    for change in ({"views": 4}, {"boundary": "block_9_add"}, {"source_size": 64}, {"image_size": 64}, {"view_size": 64}):
         assert looks.cut_name("a backbone", replace(SMALL, **change)) != name
     assert looks.cut_name("another", SMALL) != name

@@ -184,7 +184,6 @@ def from_scratch() -> Recipe:
         head_epochs=0,
         top_epochs=24,
         top_rate=3e-3,
-        head_share=0.1,
         weight_decay=1e-3,
         dropout=0.1,
         average=0.0,
@@ -209,7 +208,7 @@ def from_starter() -> Recipe:
     `BACKBONE_WEIGHTS=none make demo`
     Expect, with 480 training photos of 6 labels (`demo.currency`): 98.7 % of 240 others, float32 (one division of the photos).
     """
-    return replace(from_scratch(), name="from the starter", top_epochs=8)
+    return replace(from_scratch(), name="from the starter", top_epochs=8, head_share=0.1)
 
 
 def starter() -> Recipe:
@@ -227,6 +226,7 @@ def starter() -> Recipe:
         source_size=64,
         batch=64,
         top_epochs=24,
+        head_share=0.1,
         label_smoothing=0.0,
         dropout=0.0,
     )
