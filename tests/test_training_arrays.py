@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.arrays import FACTS, pack, unpack
+from training.arrays import FACTS, listed, named, pack, unpack
 
 FACT = {"name": "Zoë", "seconds": {"b": 1.5, "a": None}}
 ARRAYS = {"weights": np.arange(6, dtype=np.float16).reshape(2, 3), "none": np.empty((0, 4), np.uint8)}
@@ -18,6 +18,16 @@ def test_facts_and_arrays_come_back_as_they_were_and_are_the_same_bytes_again():
         assert arrays[name].dtype == array.dtype and arrays[name].shape == array.shape
         np.testing.assert_array_equal(arrays[name], array)
     assert pack(facts, arrays) == data
+
+
+def test_lists_of_arrays_come_back_in_their_order():
+    lists = {"network": [np.full(2, number) for number in range(12)], "network-top": [np.zeros(1)], "head": []}
+    _, arrays = unpack(pack({}, named(lists)))
+    for name, some in lists.items():
+        found = listed(arrays, name)
+        assert len(found) == len(some)
+        for one, other in zip(found, some, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def single(**arrays: np.ndarray) -> bytes:

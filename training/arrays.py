@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from zipfile import BadZipFile
 
@@ -26,3 +26,13 @@ def unpack(data: bytes) -> tuple[Any, dict[str, np.ndarray]]:
             return json.loads(file[FACTS].tobytes()), {name: file[name] for name in file.files if name != FACTS}
     except (BadZipFile, KeyError, TypeError, AttributeError, EOFError, OSError) as error:
         raise ValueError(str(error)) from error
+
+
+def named(lists: Mapping[str, Sequence[np.ndarray]]) -> dict[str, np.ndarray]:
+    """Lists of arrays, under a thousand each, as arrays by name, for `pack`."""
+    return {f"{name}-{index:03}": array for name, some in lists.items() for index, array in enumerate(some)}
+
+
+def listed(arrays: Mapping[str, np.ndarray], name: str) -> list[np.ndarray]:
+    """The list that `named` was given under this name."""
+    return [arrays[key] for key in sorted(arrays) if key.rpartition("-")[0] == name]

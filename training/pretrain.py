@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training.arrays import pack, unpack
+from training.arrays import listed, named, pack, unpack
 from training.backbone import RANDOM, find_backbone
 from training.drawn import THINGS, picture
 from training.finetune import ahead, everything
@@ -27,7 +27,7 @@ from training.recipe import Recipe
 
 EPOCH = 12_800  # pictures between two reports, and between two states that an interrupted run can go on from
 EXAMINED = 2000  # pictures that it is examined by, in the end; nothing was learned from them
-EXAM = 10**9  # the seed of their first; what is learned from has smaller ones
+EXAM = 10**9  # the seed of their first; those that are learned from have seeds drawn from 2**63
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,7 @@ def _examined(network: keras.Model, classifier: keras.Sequential, size: int, thi
 
 # ---- what an interrupted run came to -----------------------------------------------------------------------------
 def _keep(part: Path, name: str, state: State) -> None:
-    parts = {"network": state.network, "classifier": state.classifier}
-    arrays = {f"{kind}-{index:03}": array for kind, some in parts.items() for index, array in enumerate(some)}
+    arrays = named({"network": state.network, "classifier": state.classifier})
     written = part.with_name(f".{part.name}")
     written.write_bytes(pack({"name": name, "epoch": state.epoch}, arrays))
     written.replace(part)
@@ -117,7 +116,4 @@ def _resumed(part: Path, name: str) -> State | None:
         return None
     if facts["name"] != name:
         return None
-    network, classifier = (
-        [arrays[key] for key in sorted(arrays) if key.startswith(kind)] for kind in ("network", "classifier")
-    )
-    return State(facts["epoch"], network, classifier)
+    return State(facts["epoch"], listed(arrays, "network"), listed(arrays, "classifier"))

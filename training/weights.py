@@ -11,7 +11,7 @@ from collector.models import Recognizer
 from collector.objects import assure
 from collector.storage import MissingObject, put_blob, store
 from training import runs
-from training.arrays import pack, unpack
+from training.arrays import listed, named, pack, unpack
 from training.backbone import Backbone
 from training.errors import CorruptWeights
 from training.models import Release, Run
@@ -53,8 +53,7 @@ class Start:
 
 def as_bytes(weights: Weights) -> bytes:
     """An .npz file; the same weights are the same bytes."""
-    parts = {"network": weights.network, "head": weights.head}
-    arrays = {f"{name}-{index:03}": part for name, some in parts.items() for index, part in enumerate(some)}
+    arrays = named({"network": weights.network, "head": weights.head})
     return pack({"fit": asdict(weights.fit), "judged": dict(sorted(weights.judged.items()))}, arrays)
 
 
@@ -96,5 +95,4 @@ def from_bytes(data: bytes) -> Weights:
         fit, judged = Fit(**facts["fit"]), dict(facts["judged"])
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptWeights(f"They are no file of ours ({error}).") from error
-    parts = {kind: [arrays[name] for name in sorted(arrays) if name.startswith(kind)] for kind in ("network-", "head-")}
-    return Weights(fit, parts["network-"], parts["head-"], judged)
+    return Weights(fit, listed(arrays, "network"), listed(arrays, "head"), judged)
