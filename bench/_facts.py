@@ -20,6 +20,14 @@ def whole(name: str, default: int, quick: int) -> int:
     return int(os.environ.get(name, "").strip() or (quick if QUICK else default))
 
 
+def needed(name: str, part: str) -> str:
+    """What the environment names, a file or folder that is there. Raises SystemExit, which says how to name it."""
+    value = os.environ.get(name, "").strip()
+    if not value or not Path(value).exists():
+        raise SystemExit(f"Set {name}: PHOTOS=<folder with train/ and val/> BACKBONE_WEIGHTS=<file> make bench PART={part}")
+    return value
+
+
 def machine() -> dict[str, Any]:
     """What figures depend on, and nothing that tells whose machine it is."""
     return {

@@ -36,7 +36,7 @@ from training.comparison import label_drops
 from training.gate import LABEL_ALARMS, LABEL_LOSS, judge
 from training.groups import volunteer
 from training.probe import in_order, probe
-from training.trust import NONE, distrusted
+from training.trust import distrusted
 
 SHARE = 0.05  # of the training photos that Mallory sends
 LEFT_OUT = "distrusted left out"
@@ -200,17 +200,14 @@ def _flips(stuff: Material, seed: int, tallies: dict[str, Tally]) -> None:
 
 def _distrusted(stuff: Material, named: list[Row], claimed: np.ndarray, seed: int) -> set[str]:
     """The accounts that a night would not learn from, by suspects among these training photos alone."""
-    from training.suspects import find
+    from training.suspects import find, taken_for
 
     photos = np.array([int(row.photo) for row in named])
 
     def doubts(rows: np.ndarray) -> np.ndarray:
         some, of = photos[rows], [named[row].group for row in rows]
         found = find(features=stuff.features[some], truth=claimed[some], groups=of, labels=len(stuff.labels), seed=seed)
-        taken_for = np.full(len(rows), NONE)
-        for each in found:
-            taken_for[each.index] = each.suggested if each.clear else NONE
-        return taken_for
+        return taken_for(found, len(rows))
 
     return {each.account for each in distrusted(of=[row.group for row in named], truth=claimed[photos], doubts=doubts)}
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bench._facts import QUICK, claim, machine, say, whole
+from bench._facts import QUICK, claim, machine, needed, say, whole
 from bench.training import beyond
 
 STARTS = {"random": "random weights", "none": "the starter"}
@@ -33,7 +33,7 @@ def measure() -> dict[str, Any]:
     os.environ.update({**process.KERNELS, **os.environ})  # a night's own, read when TensorFlow is loaded
     from training.recipe import from_starter
 
-    folder, file = Path(_needed("PHOTOS")), _needed("BACKBONE_WEIGHTS")
+    folder, file = Path(needed("PHOTOS", "starter")), needed("BACKBONE_WEIGHTS", "starter")
     epochs = whole("BENCH_EPOCHS", from_starter().top_epochs, 1)
     recipe = replace(from_starter(), top_epochs=epochs)
     train, held_out, labels = _photos(folder, recipe.image_size, 4 if QUICK else 10**6)
@@ -64,13 +64,6 @@ def measure() -> dict[str, Any]:
             )
         ],
     }
-
-
-def _needed(name: str) -> str:
-    value = os.environ.get(name, "").strip()
-    if not value or not Path(value).exists():
-        raise SystemExit(f"Set {name}: PHOTOS=<folder with train/ and val/> BACKBONE_WEIGHTS=<file> make bench PART=starter")
-    return value
 
 
 def _photos(folder: Path, size: int, most: int) -> tuple[Any, Any, list[str]]:

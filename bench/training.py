@@ -8,7 +8,6 @@ val/ is held out by all; what phones are offered, and what the guide ends with, 
 """
 
 import json
-import os
 import random
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from bench._facts import QUICK, claim, machine, say, whole
+from bench._facts import QUICK, claim, machine, needed, say, whole
 from bench._spent import Spent, spent
 from bench.peers.base import environment
 
@@ -79,7 +78,7 @@ class Guide:
 
 def measure() -> dict[str, Any]:
     """About half an hour on two cores with 2,640 photos and a network of width 1."""
-    folder, weights = Path(_needed("PHOTOS")).resolve(), str(Path(_needed("BACKBONE_WEIGHTS")).resolve())
+    folder, weights = Path(needed("PHOTOS", "training")).resolve(), str(Path(needed("BACKBONE_WEIGHTS", "training")).resolve())
     photos = chosen(
         folder, labels=whole("BENCH_LABELS", 10**6, 4), most=whole("BENCH_PHOTOS", 10**6, 20), new=whole("BENCH_NEW", 100, 8)
     )
@@ -103,13 +102,6 @@ def measure() -> dict[str, Any]:
         "rows": [*guide_rows(guide), *night_rows(nights, guide), *night_rows(halves, guide, of="half of the old photos")],
         "claims": claims(guide, nights, halves, new=len(photos.new)),
     }
-
-
-def _needed(name: str) -> str:
-    value = os.environ.get(name, "").strip()
-    if not value or not Path(value).exists():
-        raise SystemExit(f"Set {name}: PHOTOS=<folder with train/ and val/> BACKBONE_WEIGHTS=<file> make bench PART=training")
-    return value
 
 
 # ---- which photos ------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench._facts import claim, machine, say, whole
+from bench._facts import claim, machine, needed, say, whole
 
 SHARE = 0.2  # of the training photos that are dropped
 STRENGTH = 3e-4  # of the L2 penalty; chosen, not tuned: every head has the same
@@ -58,7 +58,7 @@ def measure() -> dict[str, Any]:
     django.setup()
     from training.value import knn_shapley
 
-    folder, weights = Path(_needed("PHOTOS")), _needed("BACKBONE_WEIGHTS")
+    folder, weights = Path(needed("PHOTOS", "worth")), needed("BACKBONE_WEIGHTS", "worth")
     halvings, draws = whole("BENCH_HALVINGS", 4, 1), whole("BENCH_DRAWS", 8, 2)
     steps = whole("BENCH_STEPS", 150, 20)
     labels = sorted(path.name for path in (folder / "train").iterdir() if path.is_dir())
@@ -101,13 +101,6 @@ def measure() -> dict[str, Any]:
             ),
         ],
     }
-
-
-def _needed(name: str) -> str:
-    value = os.environ.get(name, "").strip()
-    if not value:
-        raise SystemExit(f"Set {name}: PHOTOS=<folder with train/ and val/> BACKBONE_WEIGHTS=<file> make bench PART=worth")
-    return value
 
 
 def _features(folder: Path, weights: str, labels: list[str]) -> list[tuple[np.ndarray, np.ndarray]]:

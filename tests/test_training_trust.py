@@ -105,27 +105,28 @@ def test_what_nobody_else_shows_counts_neither_way() -> None:
     assert names(hidden.found()) == ["liar"]  # a label of its own does not dilute what it does
 
 
-def test_of_two_that_stand_out_the_one_that_is_doubted_only_because_of_the_other_stays() -> None:
-    """The liar calls gold silver, and so often that whoever calls gold gold is doubted."""
-    crowd = honest().sends("collector", 40, 1.0).sends("liar", 60, 1.0)
+def collector_cleared_without_the_liar(crowd: Crowd) -> trust.Doubts:
+    """The collector's photos are doubted only where the liar's are among the others."""
 
     def doubts(rows: np.ndarray) -> np.ndarray:
         there = {crowd.groups[row].partition("/")[0] for row in rows}
         cleared = np.array([crowd.groups[row].startswith("collector") and "liar" not in there for row in rows.tolist()], bool)
         return np.where(cleared, NONE, crowd.taken_for(rows))
 
-    assert names(crowd.found(doubts)) == ["liar"]
+    return doubts
+
+
+def test_of_two_that_stand_out_the_one_that_is_doubted_only_because_of_the_other_stays() -> None:
+    """The liar calls gold silver, and so often that whoever calls gold gold is doubted."""
+    crowd = honest().sends("collector", 40, 1.0).sends("liar", 60, 1.0)
+
+    assert names(crowd.found(collector_cleared_without_the_liar(crowd))) == ["liar"]
 
 
 def test_a_liar_that_sends_good_photos_as_well_cannot_have_another_left_out() -> None:
     crowd = honest().sends("collector", 40, 1.0).sends("liar", 120, 0.2)
 
-    def doubts(rows: np.ndarray) -> np.ndarray:
-        there = {crowd.groups[row].partition("/")[0] for row in rows}
-        cleared = np.array([crowd.groups[row].startswith("collector") and "liar" not in there for row in rows.tolist()], bool)
-        return np.where(cleared, NONE, crowd.taken_for(rows))
-
-    assert crowd.found(doubts) == []
+    assert crowd.found(collector_cleared_without_the_liar(crowd)) == []
 
 
 def test_of_two_thousand_honest_nights_with_differing_accounts_at_most_a_handful_leaves_somebody_out() -> None:

@@ -39,11 +39,7 @@ def decide(run: Run, tonight: Plan, parts: Sequence[Seen], doubted: Sequence[Sus
                     labels=len(tonight.classes.labels),
                     seed=tonight.recipes[0].seed,
                 )
-            taken_for = np.full(len(rows), trust.NONE)
-            for each in found:
-                if each.clear and ids[rows[each.index]] not in settled:
-                    taken_for[each.index] = each.suggested
-            return taken_for
+            return suspects.taken_for((each for each in found if ids[rows[each.index]] not in settled), len(rows))
 
         found = trust.distrusted(of=groups, truth=truth, doubts=doubts)
         return Result({"distrusted": [asdict(each) for each in found]}, {})

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from collector.models import Decision, Photo, Recognizer
-from training import runs
+from training import runs, trust
 from training.groups import linked
 from training.models import Run, Suspect
 
@@ -64,6 +64,15 @@ def find(
     sure = float(np.quantile(undoubted, SURE)) if len(undoubted) else 1.0
     found = [Suspicion(int(rows[i]), int(present[scores[i].argmax()]), float(own[i]), bool(most[i] >= sure)) for i in ranked]
     return [each for each in found if each.suggested != truth[each.index]]
+
+
+def taken_for(found: Iterable[Suspicion], photos: int) -> np.ndarray:
+    """int [photos]: as what each of them is a clear suspect, trust.NONE for the others (trust.Doubts)."""
+    labels = np.full(photos, trust.NONE)
+    for each in found:
+        if each.clear:
+            labels[each.index] = each.suggested
+    return labels
 
 
 def out_of_fold(
