@@ -23,7 +23,7 @@ ERRORS = 2  # standard errors of a paired difference that are clear
 
 
 def measure() -> dict[str, Any]:
-    """About fifty minutes of CPU with 2,640 photos."""
+    """About eleven minutes of CPU with 2,640 photos and eight epochs."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     import django
 
