@@ -1,6 +1,7 @@
 """The whole loop, once, small and real: phones over a socket, a worker, a moderator, a night, a phone again, votes, mail."""
 
 import io
+import os
 import random
 import subprocess
 import sys
@@ -29,17 +30,6 @@ from training.models import Benchmark, Run
 
 PHONES = 5  # whole volunteers are held out: three train, one validates, one tests
 EACH = 33  # photos a phone; the gate wants 30 held out
-
-# A whole night by the recipe from scratch, only smaller, in a process of its own.
-NIGHT = """
-import dataclasses, sys, django
-django.setup()
-from training import nightly, process, recipe
-small = dataclasses.replace(recipe.from_scratch(), image_size=32, top_epochs=30)
-nightly.pick = lambda pretrained: small
-work = lambda run: nightly.night(run, progress=process.write_progress)
-sys.exit(process.execute(int(sys.argv[1]), int(sys.argv[2]), work))
-"""
 
 
 def photo_of(label: str, seed: int) -> bytes:
@@ -107,7 +97,12 @@ def test_a_photo_becomes_a_model_and_a_mail(recognizer, moderator, site, sink, s
         run, _ = runs.open_slot(recognizer=recognizer, slot="whole path")
         fence = runs.claim(run.pk)
         night = subprocess.run(
-            [sys.executable, "-c", NIGHT, str(run.pk), str(fence)], capture_output=True, text=True, timeout=300
+            [sys.executable, "manage.py", "execute_run", str(run.pk), str(fence)],
+            env={**os.environ, "BACKBONE_WEIGHTS": "none"},  # the starter's, which ship with the project
+            cwd=settings.BASE_DIR,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         run.refresh_from_db()
         assert run.state == Run.State.RELEASED, f"{run.message}\n{night.stderr[-2000:]}"
