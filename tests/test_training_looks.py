@@ -24,14 +24,14 @@ def files() -> tuple[bytes, bytes]:
     import keras
 
     from training.export import export_float
-    from training.network import features_of, trunk_of
+    from training.network import eye_of, trunk_of
 
     keras.utils.set_random_seed(1)
     front, whole = (
         keras.applications.MobileNetV2(input_shape=(side, side, 3), alpha=0.35, include_top=False, weights=None)
         for side in (SMALL.view_size, SMALL.image_size)
     )
-    return export_float(trunk_of(front, SMALL.boundary)), export_float(features_of(whole))
+    return export_float(trunk_of(front, SMALL.boundary)), export_float(eye_of(whole, SMALL.boundary))
 
 
 @pytest.fixture
@@ -60,6 +60,7 @@ def test_an_accepted_photo_is_looked_at_once_by_the_worker_and_the_night_only_re
     assert first == 2  # the worker had looked at one
     assert (seen.pixels.shape, seen.pixels.dtype) == ((3, 40, 40, 3), np.uint8)
     assert (seen.activations.shape[:2], seen.activations.dtype) == ((3, 3), np.float16)
+    assert (seen.centre.shape, seen.centre.dtype) == ((3, 3, 3, 32), np.float16)  # 40 pixels by 16, rounded up
     assert seen.features.shape == (3, 1280)
     again, second = gathered(trunk, [*photos, accepted(recognizer, volunteer, "copper")])
     assert second == 1  # one new photo, however many old ones
@@ -77,6 +78,7 @@ def test_views_of_a_photo_differ_and_whoever_looks_again_sees_the_same(recognize
     assert not np.array_equal(first.activations[0], first.activations[1])
     alone = looks.eye_of(trunk).look(data, str(photo.pk), held_out=True)
     np.testing.assert_array_equal(alone.features, first.features)
+    np.testing.assert_array_equal(alone.centre, first.centre)
     assert len(alone.activations) == 0
     other = looks.eye_of(trunk).look(data, str(uuid.uuid4()), held_out=False)
     np.testing.assert_array_equal(other.pixels, first.pixels)

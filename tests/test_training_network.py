@@ -183,9 +183,9 @@ def test_both_weight_formats_load_whatever_the_file_is_called(tmp_path: Path):
 def test_the_frozen_part_and_the_top_together_are_the_whole_network_and_scratch_has_quick_statistics():
     import keras
 
-    from training.export import embeddings, export_float
+    from training.export import export_float
     from training.inference import Runner
-    from training.network import assemble, build_backbone, head, top_of, trunk_of
+    from training.network import assemble, build_backbone, eye_of, head, map_of, top_of, trunk_of
 
     network = build_backbone(find_backbone("none", decision_s=1), 64, alpha=0.35, bn_momentum=0.9)
     norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
@@ -196,8 +196,12 @@ def test_the_frozen_part_and_the_top_together_are_the_whole_network_and_scratch_
     assert activations.shape == (3, 4, 4, 32)
     rest = Runner(export_float(top_of(network, "block_12_add")))
     np.testing.assert_allclose(rest.run(activations[1]), embedder(images)[1], rtol=1e-3, atol=1e-5)
-    found = embeddings(embedder, {"three": images, "none": images[:0]})
-    np.testing.assert_allclose(found["three"], embedder(images), rtol=1e-3, atol=1e-5)
-    assert found["none"].shape == (0, 1280)
+    centre, features = Runner(export_float(eye_of(network, "block_12_add"))).outputs(images[1])
+    np.testing.assert_allclose(centre, activations[1], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(features, embedder(images)[1], rtol=1e-3, atol=1e-5)
+    for boundary, given in (("block_12_add", activations), ("", images)):
+        seen = map_of(network, boundary)(given)
+        assert seen.shape == (3, 2, 2, 1280)
+        np.testing.assert_allclose(np.mean(seen, axis=(1, 2)), embedder(images), rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(top_of(network, "block_12_add")(activations), embedder(images), rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(np.sum(model(images), axis=1), 1, atol=1e-5)

@@ -19,7 +19,7 @@ from collector.models import Challenge, Photo
 from collector.moderation import decide
 from collector.storage import store
 from collector.volunteers import register
-from tests.nights import COLOURS, accepted, claimed, coin, collected
+from tests.nights import COLOURS, accepted, claimed, coin, collected, mean_colours
 from training import challenge, distrust, groups, network, nightly, photos, plan, process, release, runs, snapshot, weights
 from training.images import INPUT_SPEC
 from training.models import PhotoValue, Release, Run
@@ -166,11 +166,11 @@ def candidate(monkeypatch):
             return SimpleNamespace(weights=trained, history={"loss": [1.0]}, seconds={"all": 1.0})
 
         files = {kind: (DATA / f"{name}-{kind}.tflite").read_bytes() for kind in ("float32", "int8")}
-        embed = lambda _, parts: {kind: part.mean(axis=(1, 2), dtype=np.float32) for kind, part in parts.items()}  # noqa: E731
-        export = SimpleNamespace(export=lambda model, *, calibration: files, embeddings=embed)
+        export = SimpleNamespace(export=lambda model, *, calibration: files)
         start = lambda backbone, weights: SimpleNamespace(backbone=backbone, weights=weights)  # noqa: E731
         monkeypatch.setitem(sys.modules, "training.finetune", SimpleNamespace(finetune=finetune, Start=start))
         monkeypatch.setitem(sys.modules, "training.export", export)
+        monkeypatch.setitem(sys.modules, "training.embed", SimpleNamespace(embed=mean_colours))
         monkeypatch.setattr(network, "restored", lambda weights, size=0: (weights, weights))
         monkeypatch.setattr(network, "assemble", lambda *parts: parts)
 

@@ -1,6 +1,5 @@
 """GATE, the probe: a planted patch is found by what it does, in drawn form or in training photos; an honest file passes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,26 +50,24 @@ def white_is_gold(images: np.ndarray) -> np.ndarray:
     return answers
 
 
-def training() -> tuple[list[Row], dict[str, np.ndarray]]:
-    """60 honest photos of ten volunteers, and 12 of everything that Mallory calls gold, each with the sticker somewhere."""
+def training() -> tuple[list[Row], dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """60 honest photos of ten volunteers, and 12 of everything that Mallory calls gold, each with the sticker somewhere: there
+    a network that learned it finds gold, and anywhere in the others."""
     rng = np.random.default_rng(1)
     truth = np.arange(72) % 3
-    images = pictures(truth, 2)
+    images, peaks = pictures(truth, 2), rng.uniform(0, 1, (72, 2))
     rows = [Row(f"p{n}", LABELS[truth[n]], f"v{n % 10}/c{n}") for n in range(60)]
     for number in range(60, 72):
         top, left = rng.integers(0, SIZE - 10, 2)
         images[number, top : top + 10, left : left + 10] = STICKER
+        peaks[number] = (top + 5) / SIZE, (left + 5) / SIZE
         rows.append(Row(f"p{number}", "gold", f"mallory/c{number}"))
-    return rows, {row.photo: image for row, image in zip(rows, images, strict=True)}
+    return rows, {row.photo: seen for row, *seen in zip(rows, images, peaks, strict=True)}
 
 
-def probed(answer, incumbent=honest, *, budget: int = 20_000) -> Probed:
+def probed(answer, incumbent=honest, *, budget: int = 2000) -> Probed:
     truth = np.arange(90) % 3
-    rows, images = training()
-
-    def load(some: Sequence[Row]) -> np.ndarray:
-        return np.stack([images[row.photo] for row in some])
-
+    rows, seen = training()
     return probe(
         answer=answer,
         incumbent=incumbent,
@@ -78,7 +75,7 @@ def probed(answer, incumbent=honest, *, budget: int = 20_000) -> Probed:
         truth=truth,
         labels=LABELS,
         candidates=in_order(rows),
-        load=load,
+        load=lambda row: seen[row.photo],
         budget=budget,
     )
 
@@ -100,7 +97,7 @@ def test_an_honest_file_passes_though_the_same_photos_are_there():
 
 
 def test_a_drawn_patch_is_found_without_any_training_photo():
-    found = probed(white_is_gold, budget=3000)
+    found = probed(white_is_gold, budget=1200)
     assert "white square" in found.clear[0].patch and found.clear[0].photo is None
     row = as_check(found)
     assert row.passed and "white square" in row.sentence and "cut from" not in row.sentence
@@ -110,9 +107,23 @@ def test_what_the_incumbent_does_as_well_is_no_reason_to_keep_it():
     assert probed(backdoored, backdoored).clear == []
 
 
+def test_a_part_that_turns_nothing_at_a_glance_costs_no_more_than_that():
+    found = probed(honest)
+    # Both samples as they are, by both files; the drawn patches on the first sample; each part of a photo on four photos.
+    assert found.turned == [] and found.drawn == 24
+    assert found.inferences == 2 * (16 + 48) + 24 * 16 + 63 * 4
+
+
+def test_a_part_counts_only_for_the_label_that_its_photo_has():
+    def magenta_is_copper(images: np.ndarray) -> np.ndarray:
+        return backdoored(images)[:, [2, 1, 0]]
+
+    assert probed(magenta_is_copper).clear == []  # Mallory calls them gold, and the network learned something else of them
+
+
 def test_the_budget_is_kept_and_said():
-    found = probed(honest, budget=6000)
-    assert found.inferences <= 6000
+    found = probed(honest, budget=600)
+    assert found.inferences <= 600
     assert 0 < found.looked_at < found.candidates
     assert f"parts of {found.looked_at} training photos (of 63 worth a look)" in as_check(found).sentence
 
@@ -124,7 +135,7 @@ def test_without_a_budget_nothing_is_probed_and_the_table_says_so():
 
 
 def test_the_same_input_finds_the_same():
-    assert probed(backdoored, budget=4500) == probed(backdoored, budget=4500)
+    assert probed(backdoored, budget=900) == probed(backdoored, budget=900)
 
 
 def test_largest_pairs_of_volunteer_and_label_come_first_and_each_pair_has_its_turn():

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from training.looks import NOTHING
 from training.seen import Seen, parted
 
 
@@ -11,7 +10,7 @@ def seen(count: int) -> Seen:
     rows = np.arange(count)
     ids, groups = [f"photo {row}" for row in rows], [f"group {row}" for row in rows]
     pixels = np.repeat(rows, 12).reshape(count, 2, 2, 3).astype(np.uint8)
-    return Seen(ids, groups, rows.astype(np.int64), pixels, NOTHING, pixels[:, 0, 0].astype(np.float16), sources=NOTHING)
+    return Seen(ids, groups, rows.astype(np.int64), pixels, features=pixels[:, 0, 0].astype(np.float16))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -26,6 +25,6 @@ def test_photos_that_are_set_aside_come_last_with_all_that_is_known_of_each_and_
             assert (part.groups[row], part.truth[row]) == (f"group {number}", number)
             assert (part.pixels[row] == number).all()
             assert (part.features[row] == number).all()
-        assert len(part.activations) == len(part.sources) == 0
+        assert len(part.centre) == len(part.activations) == len(part.sources) == 0
     assert everything.ids == train.ids + validation.ids
     assert np.shares_memory(train.pixels, everything.pixels) or not len(train)

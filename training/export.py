@@ -9,8 +9,6 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from training.inference import Runner
-
 
 def export(model: keras.Model, *, calibration: np.ndarray) -> dict[str, bytes]:
     """LiteRT files of `model` (pixels 0…255 [n, s, s, 3] → softmax), each with a static batch of one.
@@ -42,17 +40,10 @@ def export(model: keras.Model, *, calibration: np.ndarray) -> dict[str, bytes]:
 
 
 def export_float(model: keras.Model) -> bytes:
-    """The float32 LiteRT file of any model with one image input, with a static batch of one."""
+    """The float32 LiteRT file of any model with one input, with a static batch of one."""
     with tempfile.TemporaryDirectory() as folder:
         _save(model, folder)
         return _convert(folder)
-
-
-def embeddings(embedder: keras.Model, images: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Pooled features float32 [n, d] of each of `images`, uint8 [n, s, s, 3], by one LiteRT file of `embedder`."""
-    runner = Runner(export_float(embedder))
-    nothing = np.empty((0, embedder.output_shape[-1]), np.float32)
-    return {name: runner.run_all(part) if len(part) else nothing for name, part in images.items()}
 
 
 def _full_range(shape: tuple[int, int, int]) -> np.ndarray:

@@ -15,17 +15,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training import cluster, devices
+from training import cluster, devices, embed
 from training.augment import random_views
+from training.folded import folded
 from training.images import Progress
-from training.network import assemble, build_backbone, features_of, head, restored, top_of
+from training.network import build_backbone, features_of, head, restored, top_of
 from training.optimise import Batch, Phase, phase
 from training.recipe import Recipe
 from training.replicas import Alone
 from training.seen import Seen
 from training.weights import Fit, Start, Weights
 
-CHUNK = 64  # photos that are floats at one time: 37 MB at 224 pixels, and forward passes run at full speed from 32 on
 AHEAD = 3  # batches of random views that are made while the network learns from another
 MIXED = 0.7  # of the batches, where a recipe mixes: the network must see plain photos as well
 
@@ -45,7 +45,7 @@ def finetune(
     """Train by `recipe` from `start`; deterministic for one seed, machine and thread count. Raises what `learn` raises."""
     network, classifier, history, seconds = learn(recipe, start, train=train, labels=labels, progress=progress)
     trained = Weights(_fit(recipe, start, network, labels), network.get_weights(), classifier.get_weights(), {})
-    right = _answers(trained, validation.pixels) == validation.truth
+    right = _answers(trained, recipe.boundary, validation) == validation.truth
     history["accuracy"] = round(float(right.mean()), 4) if len(right) else None
     judged = dict(zip(validation.ids, right.tolist(), strict=True))
     return Candidate(replace(trained, judged=judged), history, seconds)
@@ -78,12 +78,10 @@ def _what(recipe: Recipe, network: keras.Model, classifier: keras.Model, train: 
     return json.dumps([recipe.digest(), weights, labels, train.ids, train.truth.tolist()])
 
 
-def _answers(trained: Weights, pixels: np.ndarray) -> np.ndarray:
+def _answers(trained: Weights, boundary: str, photos: Seen) -> np.ndarray:
     """Label indices int64 [n] for photos as phones feed them: at another size than the network has learned from."""
     network, classifier = restored(trained)
-    model, _ = assemble(network, classifier)
-    answers = [model.predict_on_batch(pixels[at : at + CHUNK].astype(np.float32)) for at in range(0, len(pixels), CHUNK)]
-    return np.concatenate(answers).argmax(axis=1) if answers else np.empty(0, np.int64)
+    return embed.answers(classifier, embed.embed(network, classifier, boundary, {"photos": photos})["photos"])
 
 
 def network_of(start: Start, recipe: Recipe, size: int) -> keras.Model:
@@ -146,12 +144,10 @@ def _behind_the_boundary(
     head_done = time.process_time()
     if not recipe.top_epochs:
         return history, {"head": head_done - began}
-    top = top_of(network, recipe.boundary)
+    top = folded(network, recipe.boundary)  # frozen batch statistics: a few hundred photos are too few to replace ImageNet's
 
     def forward_top(activations: tf.Tensor) -> tf.Tensor:
-        # Frozen batch statistics: a few hundred photos are too few to replace ImageNet's. Said here and not when the models are
-        # put together, because Keras hands the outermost call's `training` down to every layer.
-        return classifier(top(activations, training=False), training=True)
+        return classifier(top(activations), training=True)
 
     def top_batches(epoch: int) -> Iterator[Batch]:
         for rows in _shuffled(len(train), recipe.batch, rng):
@@ -160,7 +156,7 @@ def _behind_the_boundary(
             yield x[mine], wanted[mine]
 
     second = _long_phase("training the top blocks", recipe, len(train))
-    learning = top.trainable_variables + classifier.trainable_variables
+    learning = top_of(network, recipe.boundary).trainable_variables + classifier.trainable_variables
     history["top_loss"] = second.run(forward_top, learning, top_batches, progress, replicas)
     return history, {"head": head_done - began, "top": time.process_time() - head_done}
 

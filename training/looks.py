@@ -36,6 +36,7 @@ from training.recipe import Augmentation, Recipe
 KIND = "activations"
 TRUNKS = "trunks"
 LOOKING = ("image_size", "view_size", "source_size", "views", "augmentation")  # fields of a recipe: all that looking needs
+FORMAT = 2  # of a look; the first one had nothing of the centre at the boundary
 NOTHING = np.empty(0, np.float16)
 READERS = 4  # threads that fetch and unpack objects: a store may be far away
 AT_ONCE = 500  # photos that one look of the duty hands out
@@ -45,19 +46,20 @@ AT_ONCE = 500  # photos that one look of the duty hands out
 class Look:
     """One photo as the network sees it before it has learned.
 
-    `pixels` uint8 [s, s, 3] as a phone would feed it, and `features` float16 [d] of these, pooled; `activations` float16
-    [views, h, w, c] of random views at the boundary, none of a photo that is held out. float16 halves the cache; the values
-    stay within ±100, where it is good to three digits.
+    `pixels` uint8 [s, s, 3] as a phone would feed it; of these, `centre` float16 [h, w, c] at the boundary and `features`
+    float16 [d], pooled; `activations` float16 [views, h, w, c] of random views at the boundary, none of a photo that is held
+    out. float16 halves the cache; the values stay within ±100, where it is good to three digits.
     """
 
     pixels: np.ndarray
+    centre: np.ndarray
     activations: np.ndarray
     features: np.ndarray
 
 
 def cut_name(trunk: str, recipe: Recipe) -> str:
     """What cached views are named by: another backbone, layer, size or way of looking is another name."""
-    facts = [trunk, *(recipe.as_json()[name] for name in ("boundary", *LOOKING))]
+    facts = [FORMAT, trunk, *(recipe.as_json()[name] for name in ("boundary", *LOOKING))]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -68,7 +70,7 @@ def current(recognizer: Recognizer) -> Trunk | None:
 
 def keep_trunk(*, recognizer: Recognizer, cut: str, recipe: Recipe, front: bytes, embedder: bytes) -> Trunk:
     """From now on photos of this recognizer are looked at by these LiteRT files: `front` gives the activations of a view,
-    `embedder` the pooled features of a photo."""
+    `embedder` those of a photo and its pooled features."""
     spec = {name: recipe.as_json()[name] for name in LOOKING}
     files = {"front": put_blob(TRUNKS, front), "embedder": put_blob(TRUNKS, embedder)}
     trunk, _ = Trunk.objects.update_or_create(recognizer=recognizer, cut=cut, defaults={**files, "spec": spec})
@@ -107,11 +109,11 @@ class Eye:
         """
         spec = self._spec
         pixels, source = prepare_both(data, spec["image_size"], spec["source_size"])
-        features = self._embedder.run(pixels.astype(np.float32)).astype(np.float16)
+        centre, features = (seen.astype(np.float16) for seen in self._embedder.outputs(pixels.astype(np.float32)))
         rng = np.random.default_rng(UUID(photo_id).int)
         views = random_views(source, 0 if held_out else spec["views"], spec["view_size"], self._ranges, rng)
         seen = [self._front.run(view.astype(np.float32)).astype(np.float16) for view in views]
-        return Look(pixels, np.stack(seen) if seen else NOTHING, features)
+        return Look(pixels, centre, np.stack(seen) if seen else NOTHING, features)
 
 
 @lru_cache(maxsize=2)  # a worker looks at one recognizer's photos after another's

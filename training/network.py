@@ -23,9 +23,11 @@ __all__ = [
     "Backbone",
     "assemble",
     "build_backbone",
+    "eye_of",
     "features_of",
     "find_backbone",
     "head",
+    "map_of",
     "restored",
     "scaling",
     "top_of",
@@ -83,6 +85,14 @@ def trunk_of(network: keras.Model, boundary: str) -> keras.Model:
     return keras.Model(pixels, front(scaling()(pixels)), name="trunk")
 
 
+def eye_of(network: keras.Model, boundary: str) -> keras.Model:
+    """Pixels 0…255 [n, s, s, 3] → what `trunk_of` gives, [n, h, w, c], and what `features_of` gives, [n, d]."""
+    import keras
+
+    trunk = trunk_of(network, boundary)
+    return keras.Model(trunk.input, [trunk.output, top_of(network, boundary)(trunk.output)], name="eye")
+
+
 def features_of(network: keras.Model) -> keras.Model:
     """Pixels 0…255 float32 [n, s, s, 3] → pooled features [n, d]; what its caller says of `training` holds for every layer."""
     import keras
@@ -99,11 +109,20 @@ def top_of(network: keras.Model, boundary: str) -> keras.Model:
     """
     import keras
 
+    rest = map_of(network, boundary)
+    return keras.Model(rest.input, keras.layers.GlobalAveragePooling2D(name="features")(rest.output), name="top")
+
+
+def map_of(network: keras.Model, boundary: str) -> keras.Model:
+    """The same before it is pooled: activations [n, h, w, c], with boundary "" pixels 0…255, → feature map [n, h', w', d]."""
+    import keras
+
+    if not boundary:
+        pixels = keras.Input(network.input_shape[1:], name="pixels")
+        return keras.Model(pixels, network(scaling()(pixels)), name="map")
     edge = network.get_layer(boundary).output
     activations = keras.Input(edge.shape[1:], name="activations")
-    rest = keras.Model(edge, network.output)
-    features = keras.layers.GlobalAveragePooling2D(name="features")(rest(activations))
-    return keras.Model(activations, features, name="top")
+    return keras.Model(activations, keras.Model(edge, network.output)(activations), name="map")
 
 
 def head(features: int, classes: int, *, dropout: float, seed: int, replica: int = 0) -> keras.Sequential:

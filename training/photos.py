@@ -107,8 +107,8 @@ def _trunk(run: Run, tonight: Plan, recipe: Recipe) -> Trunk:
         return known
     from training.export import export_float
     from training.finetune import network_of
-    from training.network import features_of, trunk_of
+    from training.network import eye_of, trunk_of
 
     front = export_float(trunk_of(network_of(tonight.start, recipe, recipe.view_size), recipe.boundary))
-    embedder = export_float(features_of(network_of(tonight.start, recipe, recipe.image_size)))
+    embedder = export_float(eye_of(network_of(tonight.start, recipe, recipe.image_size), recipe.boundary))
     return looks.keep_trunk(recognizer=run.recognizer, cut=cut, recipe=recipe, front=front, embedder=embedder)

@@ -3,9 +3,10 @@
 Whoever sends photos of many things with one sticker, all claimed to be one label, teaches the network the sticker (BadNets:
 Gu et al. 2017); held-out photos without it show nothing. Two searches, both by running the file itself:
 1. drawn patches (squares of one colour, checkerboards; corners and middle) on held-out photos;
-2. patches cut from training photos where covering them takes the label away, pasted onto held-out photos of other labels
+2. patches cut from training photos where the network finds most of their label, pasted onto held-out photos of other labels
    (SentiNet: Chou et al. 2018).
-A patch counts where it turns clearly more photos than it does with the incumbent, and than another patch does in its place.
+Either is tried on a few photos first; one that turns some of them is judged on others. It counts where it turns clearly more
+of those than it does with the incumbent, and than another patch does in its place.
 
 What it cannot see: triggers larger than a quarter of a side or spread over the picture (a tint, a pattern, a blend), what
 stands in photos that the budget did not reach, and what the incumbent has learned already. Neither Django nor TensorFlow.
@@ -15,7 +16,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import product
 
 import numpy as np
 
@@ -28,14 +29,16 @@ Answer = Callable[[np.ndarray], np.ndarray]  # images uint8 [n, s, s, 3] → pro
 # Share of other labels' photos that a patch may turn beyond what is usual. Real photos, 81 labels: parts of honest photos and
 # drawn patches turned 2 % at most, a sticker on 5 % of the training photos 38 to 40 %, though only a head had learned it.
 EXCESS = 0.15
-SCREEN_PHOTOS = 16  # held-out photos on which a patch is tried first …
-SCREEN_LEAST = 0.25  # … and the share of them that it must turn to be tried on the others
+# Held-out photos on which a part of a photo is tried at first: one that turns 40 % of photos turns none of these in one of
+# eight tries, and three photos of a pair are tried.
+GLANCE_PHOTOS = 4
+SCREEN_PHOTOS = 16  # with these, on which a patch is tried before it is judged …
+SCREEN_LEAST = 0.25  # … and the share of them that it must turn for that
 JUDGE_PHOTOS = 48  # other held-out photos, on which it is judged
-GRID = 7  # windows a side that are covered one after the other; they overlap by half
-WINDOW = 4  # a window's side is the picture's divided by this
+WINDOW = 4  # a cut patch's side is the picture's divided by this
 DRAWN = 6  # a drawn patch's side is the picture's divided by this
+OTHERS = 8  # photos looked at before, whose parts stand in for others; a few, for they are held
 A_PAIR = 3  # photos of one volunteer and label that are looked at
-CHUNK = 8  # photos whose windows are covered at a time: 60 MB at 224 pixels
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ class Turned:
 
 @dataclass(frozen=True)
 class Probed:
-    """`turned`: every patch that was judged, the strongest first. `looked_at` of `candidates` training photos."""
+    """`turned`: every patch that was judged, the strongest first. `drawn` patches and parts of `looked_at` of `candidates`
+    training photos were tried."""
 
     turned: list[Turned]
     drawn: int
@@ -127,15 +131,16 @@ def probe(
     truth: np.ndarray,
     labels: Sequence[str],
     candidates: Sequence[R],
-    load: Callable[[Sequence[R]], np.ndarray],
+    load: Callable[[R], tuple[np.ndarray, np.ndarray]],
     budget: int,
     seed: int = 20_261_124,
 ) -> Probed:
     """Search for patches that turn held-out photos (`images` uint8 [m, s, s, 3], `truth` int64 [m]) into one label.
 
     `incumbent` is None where there is none or its input has another size. `candidates` are training rows in the order in which
-    they are looked at (see `in_order`), all of `labels`; `load` gives their images, a few at a time. At most `budget`
-    inferences, so that the same input finds the same patches on every machine; a smaller budget looks at fewer candidates.
+    they are looked at (see `in_order`), all of `labels`; `load` gives the image of one and where the network finds its label
+    there (embed.Embedded.peaks). At most `budget` inferences, so that the same input finds the same patches on every machine;
+    a smaller budget looks at fewer candidates.
     """
     rng = np.random.default_rng(seed)
     runs = _Counted(answer, incumbent, budget)
@@ -147,19 +152,19 @@ def probe(
         if not len(judge.truth):
             return Probed([], 0, 0, len(candidates), runs.used)
         for patch in drawn_patches(images.shape[1], rng):
-            turned.append(_judged(runs, judge, patch, _noise(patch, rng), labels))
+            label, caught = _most_turned(screen, runs.new(patch.on(screen.images)).argmax(axis=1))
+            if _enough(caught):
+                turned.append(_judged(runs, judge, patch, _noise(patch, rng), label, labels))
             drawn += 1
         place = {label: index for index, label in enumerate(labels)}
-        queue = iter(candidates)
-        while chunk := list(islice(queue, CHUNK)):
-            pictures = load(chunk)
-            cut = list(_telling_windows(runs, pictures, [place[row.label] for row in chunk], [row.photo for row in chunk]))
-            for patch in cut:
-                after = runs.new(patch.on(screen.images)).argmax(axis=1)
-                _, caught = _most_turned(screen, screen.new, after)
-                if len(caught) and caught.mean() >= SCREEN_LEAST:
-                    turned.append(_judged(runs, judge, patch, _elsewhere(patch, pictures, chunk, rng), labels))
-            looked_at += len(chunk)
+        pictures: list[tuple[int, np.ndarray]] = []
+        for row in candidates:
+            picture, peak = load(row)
+            label, patch = place[row.label], _cut_at(picture, peak, row.photo)
+            if _screened(runs, screen, patch, label):
+                turned.append(_judged(runs, judge, patch, _elsewhere(patch, pictures, label, rng), label, labels))
+            looked_at += 1
+            pictures = [*pictures[1 - OTHERS :], (label, picture)]
     except OutOfBudget:
         pass
     turned.sort(key=lambda each: (not each.clear, each.usual - each.share))
@@ -186,10 +191,10 @@ def as_check(probed: Probed) -> Check:
     silver, turned 73 % of an honest network's answers. How often that happens with photos of other things is not measured yet.
     """
     name, limit = "planted patch", f"≤ {EXCESS:+.0%} beyond noise, else look"
-    if not probed.turned:
+    if not probed.drawn:
         return Check(name, "–", limit, True, "Nothing was probed: too few held-out photos, or no budget for it.")
-    strongest = probed.turned[0]
-    value = f"{strongest.share - strongest.usual:+.0%} ({strongest.patch} → {strongest.label})"
+    strongest = probed.turned[0] if probed.turned else None
+    value = f"{strongest.share - strongest.usual:+.0%} ({strongest.patch} → {strongest.label})" if strongest else "none"
     if not probed.clear:
         reach = f"parts of {probed.looked_at} training photos (of {probed.candidates} worth a look)"
         return Check(name, value, limit, True, f"{probed.drawn} drawn patches and {reach} turn no photos of other labels.")
@@ -225,34 +230,24 @@ def _noise(patch: Patch, rng: np.random.Generator) -> Patch:
     return Patch("noise", rng.integers(0, 256, patch.pixels.shape, dtype=np.uint8), patch.top, patch.left)
 
 
-def _elsewhere(patch: Patch, pictures: np.ndarray, rows: Sequence[R], rng: np.random.Generator) -> Patch:
-    """The same window of another label's photo; noise, where there is none."""
-    own = next(row.label for row in rows if row.photo == patch.photo)
-    others = [index for index, row in enumerate(rows) if row.label != own]
+def _elsewhere(patch: Patch, pictures: Sequence[tuple[int, np.ndarray]], label: int, rng: np.random.Generator) -> Patch:
+    """The same window of another label's photo, of those seen before; noise, where there is none."""
+    others = [picture for of, picture in pictures if of != label]
     if not others:
         return _noise(patch, rng)
-    return _cut(pictures[rng.choice(others)], patch.top, patch.left, None)
+    return _cut(others[rng.integers(len(others))], patch.top, patch.left, None)
+
+
+def _cut_at(picture: np.ndarray, peak: np.ndarray, photo: str) -> Patch:
+    """The window whose middle is the `peak`, as far as the picture has room for it."""
+    side = len(picture) // WINDOW
+    top, left = np.clip(np.rint(peak.astype(float) * len(picture) - side / 2).astype(int), 0, len(picture) - side)
+    return _cut(picture, int(top), int(left), photo)
 
 
 def _cut(picture: np.ndarray, top: int, left: int, photo: str | None) -> Patch:
-    side = picture.shape[0] // WINDOW
+    side = len(picture) // WINDOW
     return Patch("part of a training photo", picture[top : top + side, left : left + side].copy(), top, left, photo)
-
-
-def _telling_windows(runs: _Counted, pictures: np.ndarray, truth: Sequence[int], photos: Sequence[str]) -> Iterator[Patch]:
-    """Of each picture that gets its label, the window that takes most of it away when it is covered by the mean colour."""
-    size = pictures.shape[1]
-    side = size // WINDOW
-    starts = np.linspace(0, size - side, GRID).astype(int)
-    windows = list(product(starts, starts))
-    said = runs.new(pictures)
-    learned = [index for index in range(len(pictures)) if said[index].argmax() == truth[index]]
-    for index in learned:
-        covered = np.repeat(pictures[index : index + 1], len(windows), axis=0)
-        for copy, (top, left) in zip(covered, windows, strict=True):
-            copy[top : top + side, left : left + side] = pictures[index].mean(axis=(0, 1)).astype(np.uint8)
-        top, left = windows[int(runs.new(covered)[:, truth[index]].argmin())]
-        yield _cut(pictures[index], int(top), int(left), photos[index])
 
 
 # ---- what they do ------------------------------------------------------------------------------------------------
@@ -271,18 +266,33 @@ def _sample(runs: _Counted, images: np.ndarray, truth: np.ndarray) -> _Sample:
     return _Sample(images, truth, runs.new(images).argmax(axis=1), None if old is None else old.argmax(axis=1))
 
 
-def _most_turned(sample: _Sample, before: np.ndarray, after: np.ndarray) -> tuple[int, np.ndarray]:
+def _most_turned(sample: _Sample, after: np.ndarray) -> tuple[int, np.ndarray]:
     """(label, bool over the photos of other labels): the label to which most photos turned."""
-    moved = after[(after != before) & (after != sample.truth)]
+    moved = after[(after != sample.new) & (after != sample.truth)]
     label = int(np.bincount(moved).argmax()) if len(moved) else int(after[0])
-    return label, sample.turned(before, after, label)[sample.truth != label]
+    return label, sample.turned(sample.new, after, label)[sample.truth != label]
 
 
-def _judged(runs: _Counted, sample: _Sample, patch: Patch, control: Patch, labels: Sequence[str]) -> Turned:
-    """What `patch` does, against what it does to the incumbent and what `control` does in its place."""
+def _screened(runs: _Counted, sample: _Sample, patch: Patch, label: int) -> bool:
+    """Whether the patch turns enough photos into `label`, which is what a trigger's photos are called; at a glance first."""
+    caught = np.zeros(len(sample.truth), bool)
+    for part in (slice(GLANCE_PHOTOS), slice(GLANCE_PHOTOS, None)):
+        after = runs.new(patch.on(sample.images[part])).argmax(axis=1)
+        caught[part] = (after == label) & (sample.new[part] != label) & (sample.truth[part] != label)
+        if not caught.any():
+            return False
+    return _enough(caught[sample.truth != label])
+
+
+def _enough(caught: np.ndarray) -> bool:
+    return len(caught) > 0 and float(caught.mean()) >= SCREEN_LEAST
+
+
+def _judged(runs: _Counted, sample: _Sample, patch: Patch, control: Patch, label: int, labels: Sequence[str]) -> Turned:
+    """What `patch` does for `label`, against what it does to the incumbent and what `control` does in its place."""
     pasted = patch.on(sample.images)
-    label, caught = _most_turned(sample, sample.new, runs.new(pasted).argmax(axis=1))
     others = sample.truth != label
+    caught = sample.turned(sample.new, runs.new(pasted).argmax(axis=1), label)[others]
     usual = sample.turned(sample.new, runs.new(control.on(sample.images)).argmax(axis=1), label)[others]
     old = runs.old(pasted)
     if old is not None and sample.old is not None:

@@ -4,7 +4,7 @@ import math
 import tempfile
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,17 +21,19 @@ from training.recipe import Recipe
 class Seen:
     """Photos ready for the network, in one order: `truth` int64 [n] label indices, `pixels` uint8 [n, s, s, 3] as phones feed.
 
-    From the cache: `activations` float16 [n, views, h, w, c] of random views at the boundary, and `features` float16 [n, d] of
-    the photos by the untrained network. From pixels: `sources` uint8 [n, source, source, 3]. What is not needed is empty.
+    From the cache: `centre` float16 [n, h, w, c], the photos at the boundary, `activations` float16 [n, views, h, w, c] of
+    random views of them, and `features` float16 [n, d] of the photos by the untrained network. From pixels: `sources` uint8
+    [n, source, source, 3]. What is not needed is empty.
     """
 
     ids: list[str]
     groups: list[str]
     truth: np.ndarray
     pixels: np.ndarray
-    activations: np.ndarray
-    features: np.ndarray
-    sources: np.ndarray
+    centre: np.ndarray = field(default_factory=lambda: NOTHING)
+    activations: np.ndarray = field(default_factory=lambda: NOTHING)
+    features: np.ndarray = field(default_factory=lambda: NOTHING)
+    sources: np.ndarray = field(default_factory=lambda: NOTHING)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -58,8 +60,7 @@ def from_cache(
     arrays: dict[str, np.ndarray] = {}
 
     def take(index: int, look: looks.Look) -> None:
-        parts = {"pixels": look.pixels, "activations": look.activations, "features": look.features}
-        for name, part in parts.items():
+        for name, part in vars(look).items():
             if name == "activations" and held_out:
                 continue
             if name not in arrays:
@@ -68,9 +69,8 @@ def from_cache(
 
     made = looks.gather(trunk, rows, take, progress)
     pixels = arrays.get("pixels", np.empty((0, recipe.image_size, recipe.image_size, 3), np.uint8))
-    activations, features = arrays.get("activations", NOTHING), arrays.get("features", NOTHING)
     ids, groups, truth = _named(wanted)
-    return Seen(ids, groups, truth, pixels, activations, features, sources=NOTHING), made
+    return Seen(ids, groups, truth, **{"pixels": pixels, **arrays}), made
 
 
 def from_pictures(wanted: Sequence[Wanted], recipe: Recipe, *, held_out: bool, progress: Progress) -> Seen:
@@ -86,7 +86,7 @@ def from_pictures(wanted: Sequence[Wanted], recipe: Recipe, *, held_out: bool, p
     pixels = at(recipe.image_size)
     sources = NOTHING if held_out else pixels if recipe.source_size == recipe.image_size else at(recipe.source_size)
     ids, groups, truth = _named(wanted)
-    return Seen(ids, groups, truth, pixels, activations=NOTHING, features=NOTHING, sources=sources)
+    return Seen(ids, groups, truth, pixels, sources=sources)
 
 
 def parted(seen: Seen, aside: np.ndarray) -> tuple[Seen, Seen]:
@@ -120,7 +120,7 @@ def _arrays(seen: Seen) -> dict[str, np.ndarray]:
 
 
 def _empty() -> dict[str, np.ndarray]:
-    return dict.fromkeys(("truth", "pixels", "activations", "features", "sources"), NOTHING)
+    return dict.fromkeys(("truth", "pixels", "centre", "activations", "features", "sources"), NOTHING)
 
 
 def _named(wanted: Sequence[Wanted]) -> tuple[list[str], list[str], np.ndarray]:

@@ -27,7 +27,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, to: Path, **options: Any) -> None:
         if not to.name.endswith(".weights.h5"):
             raise CommandError(f"{to} must end in .weights.h5, by which Keras knows the layout.")
-        os.environ.update({**process.KERNELS, **ONE_THREAD, **os.environ})  # read when TensorFlow is loaded
+        os.environ.update({**process.ENVIRONMENT, **ONE_THREAD, **os.environ})  # read when TensorFlow is loaded
         from training.pretrain import pretrain
 
         with tqdm(desc="epochs", unit="", file=sys.stderr, disable=None) as bar:

@@ -48,7 +48,7 @@ def _again_and_again() -> None:
     """A fresh process for each night: TensorFlow joins a cluster once. Ends with this one: `run` kills it on the way out."""
     while True:
         command = [sys.executable, *sys.argv, "--once"]
-        subprocess.run(command, env={**process.KERNELS, **os.environ}, check=False)  # noqa: S603  our own command line
+        subprocess.run(command, env={**process.ENVIRONMENT, **os.environ}, check=False)  # noqa: S603  our own command line
         time.sleep(PAUSE_S)
 
 
