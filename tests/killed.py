@@ -149,7 +149,7 @@ class Night:
             fit = weights.Fit(start.backbone.digest, start.backbone.digest, 0.35, 32, labels)
             judged = dict.fromkeys(validation.ids, True)
             trained = weights.Weights(fit, [np.full(1, len(train), np.float32)], [np.zeros(1, np.float32)], judged)
-            return SimpleNamespace(weights=trained, history={"loss": [1.0]}, seconds={"all": 1.0})
+            return SimpleNamespace(weights=trained, history={"loss": [1.0]}, seconds={"all": 1.0}, temperature=1.0)
 
         def export(model: Any, *, calibration: np.ndarray) -> dict[str, bytes]:
             self.note("exporting")

@@ -162,8 +162,9 @@ def candidate(monkeypatch):
         def finetune(recipe, start, *, train, validation, labels, progress):
             fit = weights.Fit(start.backbone.digest, start.backbone.digest, 0.35, 32, labels)
             judged = dict.fromkeys(validation.ids, True)
-            trained = weights.Weights(fit, [np.zeros(1, np.float32)], [np.zeros(1, np.float32)], judged)
-            return SimpleNamespace(weights=trained, history={"loss": [1.0]}, seconds={"all": 1.0})
+            trained = weights.Weights(fit, [np.zeros(1, np.float32)], [np.ones(1, np.float32)], judged)
+            temperature = 0.5 if len(validation.ids) and validation.ids[0] not in train.ids else 9.0  # 9: of a refit
+            return SimpleNamespace(weights=trained, history={"loss": [1.0]}, seconds={"all": 1.0}, temperature=temperature)
 
         files = {kind: (DATA / f"{name}-{kind}.tflite").read_bytes() for kind in ("float32", "int8")}
         export = SimpleNamespace(export=lambda model, *, calibration: files)
@@ -229,6 +230,20 @@ def test_a_good_candidate_is_released_with_all_that_a_night_leaves(recognizer, v
     assert set(values.values_list("photo__split", flat=True)) == {"train"}
     tomorrow = timezone.now().date() + dt.timedelta(days=1)
     assert Challenge.objects.get(day=tomorrow).proposed_because.startswith("The model recognised ")
+
+
+def test_files_are_as_sure_as_photos_to_choose_by_allow_and_the_next_night_begins_with_the_weights_as_they_were(
+    recognizer, volunteer, candidate, monkeypatch
+):
+    candidate("good")
+    monkeypatch.setattr(plan, "ways", lambda backbone, *, long, again: [dataclasses.replace(SMALL, refit=True)])
+    exported = []
+    monkeypatch.setattr(network, "restored", lambda given, size=0: exported.append(given) or (given, given))
+    collected(recognizer, volunteer, train=5, held=12)
+    run = nights(recognizer, "1")
+    assert run.metrics["temperature"] == 0.5  # not the refit's, which has learned these photos
+    assert [given.head[0].tolist() for given in exported] == [[2.0]]
+    assert weights.load(run.weights_sha256).head[0].tolist() == [1.0]
 
 
 def test_a_worse_candidate_leaves_the_incumbent_where_it_is(recognizer, volunteer, candidate):

@@ -14,6 +14,7 @@ from training.arrays import pack, unpack
 from training.models import Checkpoint, Run
 
 KIND = "checkpoints"
+FORMAT = 2  # of what stages keep; whoever changes that raises it, and a night that an upgrade cut in two begins anew
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Result:
 
 
 def stage(run: Run, name: str, digest: str, work: Callable[[], Result]) -> Result:
-    """The kept result of this stage, if it was done for the same input, which `digest` names (Plan.digest); else do it and keep
-    it. Raises FencedOff."""
+    """The kept result of this stage, if it was done for the same input, which `digest` names (Plan.digest, of which FORMAT is a
+    part); else do it and keep it. Raises FencedOff."""
     found = kept(run, name, digest)
     if found is None:
         found = work()

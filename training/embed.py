@@ -51,7 +51,8 @@ def _embedded(runner: Runner, inputs: np.ndarray, truth: np.ndarray, speaks: np.
     return Embedded(found[:, :wide], found[:, wide:])
 
 
-def answers(classifier: keras.Sequential, seen: Embedded) -> np.ndarray:
-    """Label indices int64 [n]."""
-    kernel, bias = (part.numpy() for part in (classifier.layers[-1].kernel, classifier.layers[-1].bias))
-    return (seen.features @ kernel + bias).argmax(axis=1)
+def logits(classifier: keras.Sequential, seen: Embedded) -> np.ndarray:
+    """float32 [n, labels]."""
+    layer = classifier.layers[-1]
+    found: np.ndarray = seen.features @ layer.kernel.numpy() + layer.bias.numpy()
+    return found

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from training import cluster, devices, embed
 from training.augment import random_views
+from training.confidence import temperature
 from training.folded import folded
 from training.images import Progress
 from training.network import build_backbone, features_of, head, restored, top_of
@@ -32,11 +33,13 @@ MIXED = 0.7  # of the batches, where a recipe mixes: the network must see plain 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Trained weights. `history` per phase: losses and validation accuracy; `seconds` of CPU per phase of this process."""
+    """Trained weights. `history` per phase: losses and validation accuracy; `seconds` of CPU per phase of this process;
+    `temperature` by which its logits are to be divided for an honest confidence (`training.confidence`)."""
 
     weights: Weights
     history: dict[str, Any]
     seconds: dict[str, float]
+    temperature: float
 
 
 def finetune(
@@ -45,10 +48,11 @@ def finetune(
     """Train by `recipe` from `start`; deterministic for one seed, machine and thread count. Raises what `learn` raises."""
     network, classifier, history, seconds = learn(recipe, start, train=train, labels=labels, progress=progress)
     trained = Weights(_fit(recipe, start, network, labels), network.get_weights(), classifier.get_weights(), {})
-    right = _answers(trained, recipe.boundary, validation) == validation.truth
+    answers = _answers(trained, recipe.boundary, validation)
+    right = answers.argmax(axis=1) == validation.truth
     history["accuracy"] = round(float(right.mean()), 4) if len(right) else None
     judged = dict(zip(validation.ids, right.tolist(), strict=True))
-    return Candidate(replace(trained, judged=judged), history, seconds)
+    return Candidate(replace(trained, judged=judged), history, seconds, temperature(answers, validation.truth))
 
 
 def learn(
@@ -79,9 +83,9 @@ def _what(recipe: Recipe, network: keras.Model, classifier: keras.Model, train: 
 
 
 def _answers(trained: Weights, boundary: str, photos: Seen) -> np.ndarray:
-    """Label indices int64 [n] for photos as phones feed them: at another size than the network has learned from."""
+    """Logits float32 [n, labels] for photos as phones feed them: at another size than the network has learned from."""
     network, classifier = restored(trained)
-    return embed.answers(classifier, embed.embed(network, classifier, boundary, {"photos": photos})["photos"])
+    return embed.logits(classifier, embed.embed(network, classifier, boundary, {"photos": photos})["photos"])
 
 
 def network_of(start: Start, recipe: Recipe, size: int) -> keras.Model:

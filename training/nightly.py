@@ -7,6 +7,7 @@ with nothing new ends within a second. What a step comes to is kept (`training.c
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from training import checkpoints, cluster, distrust, groups, plan, probe, releas
 from training.aftermath import Features, ask_for_tomorrow, doubt, tell_conditions, tell_worth
 from training.checkpoints import Result
 from training.choose import Choice, Tried, choose
+from training.confidence import cooled
 from training.errors import EmptySnapshot, NothingHeldOut, TooFewPhotos
 from training.evaluate import classify, inputs_outputs, latency_ms, report
 from training.gate import Check, Verdict, judge
@@ -93,7 +95,7 @@ def night(run: Run, *, progress: Progress) -> None:
         final = _refit(run, tonight, recipe, photos, progress) if recipe.refit else chosen
     _dismiss()
     with clock.stage("exporting"):
-        files = _export(run, tonight, final, photos)
+        files = _export(run, tonight, final, chosen.facts["temperature"], photos)
     with clock.stage("evaluating"):
         measured, probabilities = _evaluate(run, tonight, photos.test, files.arrays, progress)
     with clock.stage("gate"):
@@ -102,7 +104,11 @@ def night(run: Run, *, progress: Progress) -> None:
         features = Features(files.arrays["features of learnable"][: len(photos.train)], files.arrays["features of test"])
         tell_worth(run, tonight, photos.train, photos.test, features, probabilities["incumbent"], probabilities["int8"])
         tell_conditions(run, photos.test)
-    facts = {"cpu_seconds": round(time.process_time(), 1), "seconds": clock.seconds}
+    facts = {
+        "temperature": round(chosen.facts["temperature"], 3),
+        "cpu_seconds": round(time.process_time(), 1),
+        "seconds": clock.seconds,
+    }
     runs.write(run, metrics=run.metrics | measured | facts, verdict=verdict.as_json())
     with clock.stage("files"):
         tell_people(run, tonight, photos.test, chosen.facts["history"], files.arrays, measured, probabilities)
@@ -179,7 +185,7 @@ def _train(run: Run, stage: str, tonight: Plan, recipe: Recipe, train: Seen, val
         candidate = finetune(
             recipe, tonight.start, train=train, validation=validation, labels=tonight.classes.labels, progress=progress
         )
-        facts = {"history": candidate.history, "seconds": candidate.seconds}
+        facts = {"history": candidate.history, "seconds": candidate.seconds, "temperature": candidate.temperature}
         return Result(facts, {"weights": np.frombuffer(weights.as_bytes(candidate.weights), np.uint8)})
 
     return checkpoints.stage(run, stage, tonight.digest, work)
@@ -246,16 +252,20 @@ def _tidy(run: Run) -> None:
 
 
 # ---- the files ---------------------------------------------------------------------------------------------------
-def _export(run: Run, tonight: Plan, final: Result, photos: Photos) -> Result:
+def _export(run: Run, tonight: Plan, final: Result, temperature: float, photos: Photos) -> Result:
     """The LiteRT files, and how the network sees the photos (embed.Embedded) that it could learn from and those of the test:
-    "features of learnable", "features of test" float16 [n, d], and "peaks of learnable" float16 [n, 2]."""
+    "features of learnable", "features of test" float16 [n, d], and "peaks of learnable" float16 [n, 2].
+
+    `temperature` is the chosen way's: a refit has learned the photos that would tell it.
+    """
 
     def work() -> Result:
         from training.embed import embed
         from training.export import export
         from training.network import assemble, restored
 
-        network, classifier = restored(_weights_of(final))
+        trained = _weights_of(final)
+        network, classifier = restored(replace(trained, head=cooled(trained.head, temperature)))
         model, _ = assemble(network, classifier)
         files = export(model, calibration=_evenly(photos.train.pixels, CALIBRATION_PHOTOS))
         arrays = {name: np.frombuffer(data, np.uint8) for name, data in files.items()}

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from collector.models import Photo, Recognizer
-from training import groups, release, runs, snapshot, suspects, trust
+from training import checkpoints, groups, release, runs, snapshot, suspects, trust
 from training.backbone import Backbone, find_backbone
 from training.caps import Capped, capped
 from training.models import Release, Run, ViewLimits
@@ -119,7 +119,7 @@ def _read(run: Run, frozen: snapshot.Snapshot) -> tuple[Plan, dict[str, Any]]:
     facts = [frozen.digest, every, backbone.digest, classes.labels, sorted(entry.photo for entry in training.kept)]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     said = {"recipe": {"ways": [way.as_json() for way in recipes]}, "input_digest": digest, "started_from": before}
-    basis = [digest, before.weights_sha256 if before else "", incumbent.pk if incumbent else None]
+    basis = [checkpoints.FORMAT, digest, before.weights_sha256 if before else "", incumbent.pk if incumbent else None]
     named = hashlib.sha256(json.dumps(basis).encode()).hexdigest()
     known = _known(before, found) if before and found else {}
     return Plan(entries, classes, training, recipes, backbone, incumbent, found, known, named), said
