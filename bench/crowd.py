@@ -87,7 +87,7 @@ def measure() -> dict[str, Any]:
         raise SystemExit("Name a folder of label folders: PHOTOS=<folder> BACKBONE_WEIGHTS=<file> make bench PART=crowd")
     size, seeds = whole("CROWD_SIZE", 224, 96), whole("CROWD_SEEDS", 5, 1)
     began = time.process_time()
-    stuff, network = material(folders, os.environ.get("BACKBONE_WEIGHTS", "imagenet"), size, 12 if QUICK else 10**6)
+    stuff, network = material(folders, os.environ.get("BACKBONE_WEIGHTS") or "imagenet", size, 12 if QUICK else 10**6)
     say(f"{len(stuff.truth)} photos of {len(stuff.labels)} labels, {time.process_time() - began:.0f} CPU-s")
     tallies: dict[str, Tally] = defaultdict(Tally)
     for seed in range(seeds):

@@ -93,7 +93,7 @@ def test_a_sticker_in_one_volunteers_photos_is_found_and_named(incumbent):
 def test_an_honest_file_passes_though_the_same_photos_are_there():
     found = probed(honest)
     assert found.clear == [] and as_check(found).passed
-    assert found.looked_at == found.candidates == 63
+    assert found.looked_at == found.candidates == 66
 
 
 def test_a_drawn_patch_is_found_without_any_training_photo():
@@ -111,7 +111,7 @@ def test_a_part_that_turns_nothing_at_a_glance_costs_no_more_than_that():
     found = probed(honest)
     # Both samples as they are, by both files; the drawn patches on the first sample; each part of a photo on four photos.
     assert found.turned == [] and found.drawn == 24
-    assert found.inferences == 2 * (16 + 48) + 24 * 16 + 63 * 4
+    assert found.inferences == 2 * (16 + 48) + 24 * 16 + 66 * 4
 
 
 def test_a_part_counts_only_for_the_label_that_its_photo_has():
@@ -125,7 +125,7 @@ def test_the_budget_is_kept_and_said():
     found = probed(honest, budget=600)
     assert found.inferences <= 600
     assert 0 < found.looked_at < found.candidates
-    assert f"parts of {found.looked_at} training photos (of 63 worth a look)" in as_check(found).sentence
+    assert f"parts of {found.looked_at} training photos (of 66 worth a look)" in as_check(found).sentence
 
 
 def test_without_a_budget_nothing_is_probed_and_the_table_says_so():
@@ -138,11 +138,13 @@ def test_the_same_input_finds_the_same():
     assert probed(backdoored, budget=900) == probed(backdoored, budget=900)
 
 
-def test_largest_pairs_of_volunteer_and_label_come_first_and_each_pair_has_its_turn():
+def test_pairs_of_volunteer_and_label_have_their_turns_by_how_many_photos_each_has():
     rows = [
         Row(f"{v}{label}{n}", label, f"{v}/c")
         for v, label, count in (("a", "x", 2), ("b", "x", 9), ("b", "y", 4))
         for n in range(count)
     ]
     order = [(row.group[0], row.label) for row in in_order(rows)]
-    assert order == [("b", "x"), ("b", "y"), ("a", "x")] * 2 + [("b", "x"), ("b", "y")]
+    large, middle, small = ("b", "x"), ("b", "y"), ("a", "x")
+    expected = [large, large, middle, large, large, middle, small, large, large, middle, middle, small]
+    assert order == expected  # 9, 9/2, 4, 9/3, 9/4, 4/2, 2, 9/5, 9/6, 4/3, 4/4, 2/2

@@ -30,7 +30,7 @@ Answer = Callable[[np.ndarray], np.ndarray]  # images uint8 [n, s, s, 3] → pro
 # drawn patches turned 2 % at most, a sticker on 5 % of the training photos 38 to 40 %, though only a head had learned it.
 EXCESS = 0.15
 # Held-out photos on which a part of a photo is tried at first: one that turns 40 % of photos turns none of these in one of
-# eight tries, and three photos of a pair are tried.
+# eight tries, and several photos of a pair are tried.
 GLANCE_PHOTOS = 4
 SCREEN_PHOTOS = 16  # with these, on which a patch is tried before it is judged …
 SCREEN_LEAST = 0.25  # … and the share of them that it must turn for that
@@ -38,7 +38,7 @@ JUDGE_PHOTOS = 48  # other held-out photos, on which it is judged
 WINDOW = 4  # a cut patch's side is the picture's divided by this
 DRAWN = 6  # a drawn patch's side is the picture's divided by this
 OTHERS = 8  # photos looked at before, whose parts stand in for others; a few, for they are held
-A_PAIR = 3  # photos of one volunteer and label that are looked at
+A_PAIR = 6  # photos of one volunteer and label that are looked at
 
 
 @dataclass(frozen=True)
@@ -172,16 +172,19 @@ def probe(
 
 
 def in_order(rows: Sequence[R]) -> list[R]:
-    """Training rows worth a look, the best first: A_PAIR of each volunteer and label, largest pairs first, in turns.
+    """Training rows worth a look, the best first: at most A_PAIR of each volunteer and label, by how many each pair has.
 
-    A trigger takes several photos of one label; which photos of a pair are taken is told by their hashes.
+    A trigger takes many photos of one label, so a pair of sixty has its sixth look before one of nine has its first, as seats
+    are dealt by d'Hondt's rule; which photos of a pair are taken is told by their hashes.
     """
     pairs: dict[tuple[str | None, str], list[R]] = defaultdict(list)
     for row in rows:
         pairs[volunteer_of(row), row.label].append(row)
-    ordered = sorted(pairs.values(), key=lambda pair: (-len(pair), pair[0].photo))
-    few = [sorted(pair, key=lambda row: hashlib.sha256(f"probe {row.photo}".encode()).digest())[:A_PAIR] for pair in ordered]
-    return [pair[turn] for turn in range(A_PAIR) for pair in few if turn < len(pair)]
+    turns = []
+    for pair in pairs.values():
+        few = sorted(pair, key=lambda row: hashlib.sha256(f"probe {row.photo}".encode()).digest())[:A_PAIR]
+        turns += [(-len(pair) / turn, -len(pair), row.photo, row) for turn, row in enumerate(few, start=1)]
+    return [row for *_, row in sorted(turns, key=lambda turn: turn[:3])]
 
 
 def as_check(probed: Probed) -> Check:
