@@ -1,5 +1,7 @@
 """SNAPSHOT → FINE-TUNE: the photos of a night in one piece, put into the order of what they are for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -28,3 +30,12 @@ def test_photos_that_are_set_aside_come_last_with_all_that_is_known_of_each_and_
         assert len(part.centre) == len(part.activations) == len(part.sources) == 0
     assert everything.ids == train.ids + validation.ids
     assert np.shares_memory(train.pixels, everything.pixels) or not len(train)
+
+
+def test_pictures_that_views_are_cut_from_stay_with_their_photos_where_they_are_what_phones_feed():
+    plain = seen(20)
+    everything = replace(plain, sources=plain.pixels, groups=plain.ids)  # as a night from pixels has them, of one size
+    for part in parted(everything, np.arange(20) < 5):
+        numbers = [int(photo.split()[1]) for photo in part.ids]
+        assert part.truth.tolist() == part.pixels[:, 0, 0, 0].tolist() == part.sources[:, 0, 0, 0].tolist() == numbers
+        assert part.groups == part.ids

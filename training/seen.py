@@ -95,7 +95,8 @@ def parted(seen: Seen, aside: np.ndarray) -> tuple[Seen, Seen]:
     front = np.flatnonzero(aside[:first])
     back = first + np.flatnonzero(~aside[first:])
     per_photo: list[Any] = [*_arrays(seen).values(), seen.ids, seen.groups]
-    for array in per_photo:
+    # Each once: pictures of one size are pixels and sources at the same time, and what is swapped twice is not swapped.
+    for array in {id(each): each for each in per_photo}.values():
         for a, b in zip(front, back, strict=True):
             array[a], array[b] = copy(array[b]), copy(array[a])
     return _slice(seen, slice(first)), _slice(seen, slice(first, None))
