@@ -70,6 +70,18 @@ def test_an_accepted_photo_is_looked_at_once_by_the_worker_and_the_night_only_re
 
 
 @pytest.mark.training
+def test_until_a_night_has_made_its_trunk_anew_no_worker_looks_by_one_of_an_older_program(recognizer, volunteer, trunk):
+    photo = accepted(recognizer, volunteer, "gold")
+    older = {name: value for name, value in trunk.spec.items() if name != "format"}
+    Trunk.objects.update(spec=older)
+    assert looks.current(recognizer) is None and looks.unseen() == []
+    assert not looks.see(photo_id=photo.pk)
+    assert not CachedView.objects.exists()
+    Trunk.objects.update(spec=trunk.spec)
+    assert looks.see(photo_id=photo.pk)
+
+
+@pytest.mark.training
 def test_views_of_a_photo_differ_and_whoever_looks_again_sees_the_same(recognizer, volunteer, trunk):
     photo = accepted(recognizer, volunteer, "gold")
     data = store().get(f"views/{photo.view_sha256}")

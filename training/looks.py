@@ -65,13 +65,18 @@ def cut_name(trunk: str, recipe: Recipe) -> str:
 
 def current(recognizer: Recognizer) -> Trunk | None:
     """The trunk that this recognizer's photos are looked at by; None before its first night."""
-    return Trunk.objects.filter(recognizer=recognizer).order_by("-pk").first()
+    return _usable().filter(recognizer=recognizer).order_by("-pk").first()
+
+
+def _usable() -> QuerySet[Trunk]:
+    """Trunks by which this program looks: what an older one kept sees something else, until the next night makes it anew."""
+    return Trunk.objects.filter(spec__format=FORMAT)
 
 
 def keep_trunk(*, recognizer: Recognizer, cut: str, recipe: Recipe, front: bytes, embedder: bytes) -> Trunk:
     """From now on photos of this recognizer are looked at by these LiteRT files: `front` gives the activations of a view,
     `embedder` those of a photo and its pooled features."""
-    spec = {name: recipe.as_json()[name] for name in LOOKING}
+    spec = {"format": FORMAT, **{name: recipe.as_json()[name] for name in LOOKING}}
     files = {"front": put_blob(TRUNKS, front), "embedder": put_blob(TRUNKS, embedder)}
     trunk, _ = Trunk.objects.update_or_create(recognizer=recognizer, cut=cut, defaults={**files, "spec": spec})
     for digest, data in ((files["front"], front), (files["embedder"], embedder)):
@@ -168,7 +173,7 @@ def unseen() -> list[str]:
     """Accepted photos that the recognizer's trunk has not looked at; of the last days: the night looks at all others."""
     since = timezone.now() - timedelta(days=settings.VIEWS_LOOK_BACK_DAYS)
     found: list[str] = []
-    newest: dict[int, Trunk] = {trunk.recognizer_id: trunk for trunk in Trunk.objects.order_by("pk")}
+    newest: dict[int, Trunk] = {trunk.recognizer_id: trunk for trunk in _usable().order_by("pk")}
     for recognizer_id, trunk in newest.items():
         accepted = Photo.objects.filter(recognizer=recognizer_id, state=Photo.State.ACCEPTED, received_at__gte=since)
         waiting = accepted.exclude(view_sha256="").exclude(pk__in=CachedView.objects.filter(cut=trunk.cut).values("photo"))
