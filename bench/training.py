@@ -77,7 +77,7 @@ class Guide:
 
 
 def measure() -> dict[str, Any]:
-    """About half an hour on two cores with 2,640 photos and a network of width 1."""
+    """Well over an hour on two cores with 2,640 photos and a network of width 1, most of it Keras' guide."""
     folder, weights = Path(needed("PHOTOS", "training")).resolve(), str(Path(needed("BACKBONE_WEIGHTS", "training")).resolve())
     photos = chosen(
         folder, labels=whole("BENCH_LABELS", 10**6, 4), most=whole("BENCH_PHOTOS", 10**6, 20), new=whole("BENCH_NEW", 100, 8)

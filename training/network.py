@@ -95,11 +95,7 @@ def eye_of(network: keras.Model, boundary: str) -> keras.Model:
 
 def features_of(network: keras.Model) -> keras.Model:
     """Pixels 0…255 float32 [n, s, s, 3] → pooled features [n, d]; what its caller says of `training` holds for every layer."""
-    import keras
-
-    pixels = keras.Input(network.input_shape[1:], name="pixels")
-    features = keras.layers.GlobalAveragePooling2D(name="features")(network(scaling()(pixels)))
-    return keras.Model(pixels, features, name="embedder")
+    return _pooled(map_of(network, ""), "embedder")
 
 
 def top_of(network: keras.Model, boundary: str) -> keras.Model:
@@ -107,14 +103,17 @@ def top_of(network: keras.Model, boundary: str) -> keras.Model:
 
     Call it with `training=False` to keep the batch statistics; gamma and beta learn all the same.
     """
+    return _pooled(map_of(network, boundary), "top")
+
+
+def _pooled(seen: keras.Model, name: str) -> keras.Model:
     import keras
 
-    rest = map_of(network, boundary)
-    return keras.Model(rest.input, keras.layers.GlobalAveragePooling2D(name="features")(rest.output), name="top")
+    return keras.Model(seen.input, keras.layers.GlobalAveragePooling2D(name="features")(seen.output), name=name)
 
 
 def map_of(network: keras.Model, boundary: str) -> keras.Model:
-    """The same before it is pooled: activations [n, h, w, c], with boundary "" pixels 0…255, → feature map [n, h', w', d]."""
+    """What `top_of` pools: activations [n, h, w, c] → feature map [n, h', w', d]; with boundary "" of pixels, `features_of`."""
     import keras
 
     if not boundary:

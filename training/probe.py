@@ -119,6 +119,9 @@ class _Sample:
     new: np.ndarray
     old: np.ndarray | None
 
+    def part(self, rows: slice) -> "_Sample":
+        return _Sample(self.images[rows], self.truth[rows], self.new[rows], None if self.old is None else self.old[rows])
+
     def turned(self, before: np.ndarray, after: np.ndarray, label: int) -> np.ndarray:
         return (after == label) & (before != label) & (self.truth != label)
 
@@ -278,13 +281,13 @@ def _most_turned(sample: _Sample, after: np.ndarray) -> tuple[int, np.ndarray]:
 
 def _screened(runs: _Counted, sample: _Sample, patch: Patch, label: int) -> bool:
     """Whether the patch turns enough photos into `label`, which is what a trigger's photos are called; at a glance first."""
-    caught = np.zeros(len(sample.truth), bool)
-    for part in (slice(GLANCE_PHOTOS), slice(GLANCE_PHOTOS, None)):
-        after = runs.new(patch.on(sample.images[part])).argmax(axis=1)
-        caught[part] = (after == label) & (sample.new[part] != label) & (sample.truth[part] != label)
-        if not caught.any():
+    caught = []
+    for part in (sample.part(slice(GLANCE_PHOTOS)), sample.part(slice(GLANCE_PHOTOS, None))):
+        after = runs.new(patch.on(part.images)).argmax(axis=1)
+        caught.append(part.turned(part.new, after, label))
+        if not caught[0].any():
             return False
-    return _enough(caught[sample.truth != label])
+    return _enough(np.concatenate(caught)[sample.truth != label])
 
 
 def _enough(caught: np.ndarray) -> bool:

@@ -4,7 +4,7 @@ import math
 import tempfile
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -68,9 +68,9 @@ def from_cache(
             arrays[name][index] = part
 
     made = looks.gather(trunk, rows, take, progress)
-    pixels = arrays.get("pixels", np.empty((0, recipe.image_size, recipe.image_size, 3), np.uint8))
+    arrays.setdefault("pixels", np.empty((0, recipe.image_size, recipe.image_size, 3), np.uint8))  # of no photos
     ids, groups, truth = _named(wanted)
-    return Seen(ids, groups, truth, **{"pixels": pixels, **arrays}), made
+    return Seen(ids, groups, truth, **arrays), made
 
 
 def from_pictures(wanted: Sequence[Wanted], recipe: Recipe, *, held_out: bool, progress: Progress) -> Seen:
@@ -85,8 +85,7 @@ def from_pictures(wanted: Sequence[Wanted], recipe: Recipe, *, held_out: bool, p
 
     pixels = at(recipe.image_size)
     sources = NOTHING if held_out else pixels if recipe.source_size == recipe.image_size else at(recipe.source_size)
-    ids, groups, truth = _named(wanted)
-    return Seen(ids, groups, truth, pixels, sources=sources)
+    return Seen(*_named(wanted), pixels, sources=sources)
 
 
 def parted(seen: Seen, aside: np.ndarray) -> tuple[Seen, Seen]:
@@ -111,17 +110,13 @@ def joined(parts: Sequence[Seen]) -> tuple[list[str], list[str], np.ndarray, np.
 
 
 def _slice(seen: Seen, rows: slice) -> Seen:
-    return Seen(seen.ids[rows], seen.groups[rows], **_empty() | {name: array[rows] for name, array in _arrays(seen).items()})
+    arrays: dict[str, Any] = {name: array[rows] for name, array in _arrays(seen).items()}
+    return replace(seen, ids=seen.ids[rows], groups=seen.groups[rows], **arrays)
 
 
 def _arrays(seen: Seen) -> dict[str, np.ndarray]:
     """Those that have something for each photo."""
-    found = {name: getattr(seen, name) for name in _empty()}
-    return {name: array for name, array in found.items() if len(array)}
-
-
-def _empty() -> dict[str, np.ndarray]:
-    return dict.fromkeys(("truth", "pixels", "centre", "activations", "features", "sources"), NOTHING)
+    return {name: array for name, array in vars(seen).items() if isinstance(array, np.ndarray) and len(array)}
 
 
 def _named(wanted: Sequence[Wanted]) -> tuple[list[str], list[str], np.ndarray]:
