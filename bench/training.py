@@ -5,21 +5,27 @@
 Two installations are filled as an owner fills one, and their nights run as an operator starts them. The first has all photos of
 train/ but BENCH_NEW, which come before its second, steady night. The second has half of the old photos and the same new ones.
 val/ is held out by all; what phones are offered, and what the guide ends with, is judged on the very files of val/.
+
+The guide takes most of the time, and what it comes to is kept in var/bench. BENCH_KEPT=1 takes it from there if photos,
+weights, versions and kind of machine are the same; its row then says when it was measured.
 """
 
+import hashlib
 import json
+import os
 import random
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench._facts import QUICK, claim, machine, needed, say, whole
+from bench._facts import CACHE, QUICK, ROOT, claim, machine, needed, say, whole
 from bench._spent import Spent, spent
 from bench.peers.base import environment
 
@@ -66,11 +72,12 @@ class Night:
 
 @dataclass(frozen=True)
 class Guide:
-    """The guide's run: what it cost to its last line, and its report (bench._guide)."""
+    """The guide's run: what it cost to its last line, its report (bench._guide), and when it began, in UTC."""
 
     cost: Spent
     photos: int
     told: dict[str, Any]
+    began: str
 
     def hits(self) -> np.ndarray:
         return sorted_hits(self.told["hits"])
@@ -142,13 +149,40 @@ def laid_out(place: Path, photos: Sequence[Path], labels: Sequence[str]) -> Path
 def _guide(place: Path, photos: Photos, weights: str) -> Guide:
     laid_out(place / "train", [*photos.old, *photos.new], photos.labels)
     laid_out(place / "val", photos.held_out, photos.labels)
+    kept = CACHE / f"guide-{_same(photos, weights)}.json"
+    if os.environ.get("BENCH_KEPT") == "1" and kept.exists():
+        say(f"Keras' guide, as it was measured: {kept.name}")
+        return _read(kept)
     report = place / "report.json"
     epochs = map(str, GUIDE_EPOCHS)
     command = [sys.executable, "-m", "bench._guide", str(place), weights, str(report), *epochs]
     say("Keras' guide …")
+    began = f"{datetime.now(UTC):%Y-%m-%d %H:%M}"
     cost = spent(command, environment(VAR_DIR=str(place), TF_CPP_MIN_LOG_LEVEL="2"))
     told = json.loads(report.read_text())
-    return Guide(cost._replace(cpu_s=cost.cpu_s - told["cpu_s"]["after"]), len(photos.old) + len(photos.new), told)
+    cost = cost._replace(cpu_s=cost.cpu_s - told["cpu_s"]["after"])
+    CACHE.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps({"cost": cost, "photos": len(photos.old) + len(photos.new), "told": told, "began": began}))
+    return _read(kept)
+
+
+def _read(kept: Path) -> Guide:
+    found = json.loads(kept.read_text())
+    return Guide(**found | {"cost": Spent(*found["cost"])})
+
+
+def _same(photos: Photos, weights: str) -> str:
+    """Names what the guide's figures depend on: itself, its photos and weights, how long it learns, versions, the machine."""
+    files = sorted([*photos.old, *photos.new]), sorted(photos.held_out)
+    facts = [
+        (ROOT / "bench" / "_guide.py").read_text(),
+        [[f"{path.parent.name}/{path.name}", path.stat().st_size] for part in files for path in part],
+        hashlib.sha256(Path(weights).read_bytes()).hexdigest(),
+        GUIDE_EPOCHS,
+        {name: version(name) for name in ("tensorflow", "keras", "numpy", "pillow")},
+        {name: machine()[name] for name in ("cores", "system", "python")},
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def _nights(place: Path, photos: Photos, weights: str) -> dict[str, Night]:
@@ -231,6 +265,7 @@ def guide_rows(guide: Guide) -> list[dict[str, Any]]:
     return [
         {
             "guide": "to the end",
+            "began": guide.began,
             "photos": guide.photos,
             "cpu_s": round(guide.cost.cpu_s, 1),
             "of_it_validation_s": round(seconds["validation"], 1),

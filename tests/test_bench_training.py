@@ -1,5 +1,6 @@
 """What the night is measured with: every CPU second is counted, photos are divided once, and figures say whose they are."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -28,6 +29,28 @@ def folder(tmp_path):
         for at in range(count):
             (tmp_path / split / label / f"{split}-{at:02}.jpg").write_bytes(b"")
     return tmp_path
+
+
+@pytest.fixture
+def one_guide(folder, tmp_path, monkeypatch):
+    """A function that measures Keras' guide where this run keeps it, and what the machine really did for it."""
+    runs = []
+
+    def spend(command, _variables):
+        runs.append(command)
+        told = {"cpu_s": {"head": 3, "all": 7, "validation": 1, "after": 2}, "history": [], "hits": {}}
+        Path(command[5]).write_text(json.dumps(told))
+        return Spent(9, 10, 300, "")
+
+    monkeypatch.setattr(part, "spent", spend)
+    monkeypatch.setattr(part, "CACHE", tmp_path / "kept")
+    weights = tmp_path / "weights.h5"
+    weights.write_bytes(b"weights")
+
+    def measure(place: str, photos: Photos | None = None) -> Guide:
+        return part._guide(tmp_path / place, photos or chosen(folder, labels=99, most=99, new=7), str(weights))
+
+    return measure, runs, weights
 
 
 # ---- what a command costs ----------------------------------------------------------------------------------------
@@ -92,7 +115,7 @@ def guide(*, cpu_s: float = 800, right: int = 8, photos: int = 100) -> Guide:
         "history": [{"val_accuracy": [0.4, 0.7]}, {"val_accuracy": [right / 10]}],
         "hits": hits(right),
     }
-    return Guide(Spent(cpu_s, 400, 3000, ""), photos, told)
+    return Guide(Spent(cpu_s, 400, 3000, ""), photos, told, "2026-11-22 04:00")
 
 
 def night(*, cpu_s: float, right: int | None, photos: int = 100, by_worker: int = 0, looked_at: int = 0) -> Night:
@@ -175,3 +198,31 @@ def test_every_part_is_on_the_page_and_no_other():
 
 def test_photos_know_their_labels():
     assert Photos([Path("x/b/1")], [Path("x/a/2")], [Path("x/c/3")]).labels == ["a", "b"]
+
+
+# ---- the guide is measured once, where that is asked for ---------------------------------------------------------
+def test_a_guide_is_measured_in_every_run_unless_the_kept_one_is_asked_for(one_guide, monkeypatch):
+    measure, runs, _ = one_guide
+    first = measure("a")
+    assert (first.cost.cpu_s, first.photos) == (7, 30)
+    measure("b")
+    assert len(runs) == 2
+    monkeypatch.setenv("BENCH_KEPT", "1")
+    kept = measure("c")
+    assert len(runs) == 2
+    assert (kept.cost, kept.told) == (first.cost, first.told)
+    assert guide_rows(guide())[0]["began"] == "2026-11-22 04:00"
+
+
+def test_a_kept_guide_of_other_photos_weights_or_passes_is_none(one_guide, monkeypatch, folder):
+    measure, runs, weights = one_guide
+    measure("a")
+    monkeypatch.setenv("BENCH_KEPT", "1")
+    measure("b", chosen(folder, labels=99, most=9, new=7))
+    assert len(runs) == 2
+    weights.write_bytes(b"others")
+    measure("c")
+    assert len(runs) == 3
+    monkeypatch.setattr(part, "GUIDE_EPOCHS", (1, 1))
+    measure("d")
+    assert len(runs) == 4
