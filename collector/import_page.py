@@ -17,6 +17,7 @@ from django.urls import reverse
 from collector import import_jobs
 from collector.importing import BeingDecoded, NothingToImport, label_name, read_at_most
 from collector.models import ImportJob, Recognizer
+from collector.signals import photos_imported
 from collector.tasks import develop, import_zip
 from config.errors import Problem
 
@@ -37,6 +38,8 @@ def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         except Problem as problem:
             context |= {"problem": problem.detail, "posted": request.POST}
             status = problem.status
+    elif "recognizer" in request.GET:  # a link from elsewhere; an empty one asks for a new recognizer
+        context["posted"] = {"recognizer": request.GET["recognizer"]}
     recognizers = list(Recognizer.objects.filter(active=True).prefetch_related("labels"))
     context |= {
         "title": "Import photos",
@@ -60,13 +63,16 @@ def job_page(request: HttpRequest, context: dict[str, Any], job_id: UUID) -> Htt
     if request.method == "POST":
         import_jobs.stop(job=job)
         return HttpResponseRedirect(address(job))
+    recognizer = Recognizer.objects.filter(slug=job.recognizer_slug).first()
+    further = photos_imported.send(ImportJob, recognizer=recognizer) if recognizer else []
     context |= {
         "title": f"Import into {job.recognizer_name}",
         "job": job,
         "facts": facts(job),
         "refusals": job.refusals.all()[:REFUSALS_SHOWN],
         "refresh_s": REFRESH_S,
-        "recognizer": Recognizer.objects.filter(slug=job.recognizer_slug).first(),
+        "recognizer": recognizer,
+        "further": [link for _, link in further if link],
     }
     return TemplateResponse(request, "collector/import_job.html", context)
 

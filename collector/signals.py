@@ -26,3 +26,7 @@ photo_described = Signal()
 # Sent when a moderator asks which accepted labels deserve another look, with `recognizer: Recognizer`. A receiver returns a
 # list of collector.second_looks.SecondLook, the most doubtful first, without photos that were decided since the doubt arose.
 labels_doubted = Signal()
+
+# Sent when the page of an import is shown, with `recognizer: Recognizer`. A receiver may return what can be done next with its
+# photos, as {"text", "address"}.
+photos_imported = Signal()

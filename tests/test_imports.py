@@ -14,7 +14,17 @@ ORDER = ["config", "collector", "training", "newsletter", "demo"]  # each may im
 HEAVY = {"tensorflow", "keras", "cleanlab", "sklearn", "pandas"}  # cleanlab brings the last two
 ADDRESSES_AND_TASKS = {"urls", "api", "views", "admin", "tasks"}
 # Modules that stand above the verbs: they may know tasks, because they are the ones that ring.
-RINGERS = ADDRESSES_AND_TASKS | {"apps", "receivers", "feed", "review", "probes", "tus", "import_page", "import_calls"}
+RINGERS = ADDRESSES_AND_TASKS | {
+    "apps",
+    "receivers",
+    "feed",
+    "review",
+    "probes",
+    "tus",
+    "import_page",
+    "import_calls",
+    "workshop_page",
+}
 
 
 def modules(package: str) -> list[Path]:

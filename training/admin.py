@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -13,8 +13,8 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from collector.admin import ReadOnly
 from config.errors import Problem
-from training import left, pictures, release
-from training.models import Artifact, Benchmark, Channel, Release, Run, Snapshot, ViewLimits
+from training import left, pictures, release, workshop_page
+from training.models import Artifact, Benchmark, Channel, Release, Run, Snapshot, ViewLimits, Workshop
 
 
 def table(caption: str, heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> SafeString:
@@ -152,6 +152,36 @@ class RunAdmin(ReadOnly, ModelAdmin):
         seconds = run.metrics.get("seconds", {})  # PostgreSQL keeps no order of keys: the longest stage first
         rows = sorted(seconds.items(), key=lambda item: -item[1])
         return table("Seconds per stage, longest first", ("stage", "seconds"), rows)
+
+
+@admin.register(Workshop)
+class WorkshopAdmin(ModelAdmin):
+    """One page a recognizer: photos, what to collect next, "Train now", the model's files. A new one begins with its photos."""
+
+    list_display = ["name", "slug", "active"]
+    search_fields = ["name", "slug"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # a recognizer with its photos and releases is not thrown away from here
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("collector.add_photo")
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap, at = self.admin_site.admin_view, "<int:recognizer_id>/"
+        own = [
+            path(f"{at}state/", wrap(workshop_page.state), name="training_workshop_state"),
+            path(f"{at}files/<str:name>", wrap(workshop_page.file), name="training_workshop_file"),
+        ]
+        return own + super().get_urls()
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:collector_photo_import") + "?recognizer=")
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        if not object_id.isdecimal():
+            raise Http404
+        return workshop_page.page(request, self.admin_site.each_context(request), int(object_id))
 
 
 @admin.register(ViewLimits)

@@ -109,7 +109,5 @@ class Screen:
                 if not line.endswith(b"\n"):
                     break
                 self._offset += len(line)
-                if line.startswith(f"{process.PROGRESS_MARK} ".encode()):
-                    _, counts, step = line.decode(errors="replace").rstrip().split(" ", 2)
-                    done, total = counts.split("/")
-                    self.progress(step, int(done), int(total))
+                if found := process.parse_progress(line):
+                    self.progress(*found)

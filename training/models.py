@@ -9,6 +9,18 @@ from django.utils import timezone
 from collector.models import Label, Photo, Recognizer
 
 
+class Workshop(Recognizer):
+    """A recognizer as its owner sees it: photos in, model out. No table of its own: the admin gets a page and permissions."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "workshop"
+        verbose_name_plural = "workshops: photos in, model out"
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Snapshot(models.Model):
     """An immutable list of accepted photos with label and split, named by the SHA-256 of its JSON lines in the store."""
 

@@ -7,6 +7,7 @@ row; `execute` is what the new process does.
 import errno
 import faulthandler
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -42,6 +43,8 @@ DONE, FAILED, LOST, TOO_LONG = 0, 1, 3, 4  # exit codes of the process
 NICENESS = 10  # of 19: uploads and pages go first on a machine that does everything
 PROGRESS_EVERY_S = 0.25  # seconds; a step with thousands of photos must not fill the log
 PROGRESS_MARK = "@"  # log lines that begin with it are progress: "@ 3/14 epochs"
+_PROGRESS = re.compile(rf"{PROGRESS_MARK} ([0-9]{{1,9}})/([0-9]{{1,9}}) ([^\n]*)\n".encode())
+TAIL_BYTES = 4096  # of a log, read for its last progress: some fifty lines
 log = structlog.get_logger()
 _children: list["subprocess.Popen[bytes]"] = []
 
@@ -143,6 +146,23 @@ def write_progress(step: str, done: int, total: int) -> None:
 
 
 _last_progress = 0.0
+
+
+def parse_progress(line: bytes) -> tuple[str, int, int] | None:
+    """(step, done, total) of a log line that `write_progress` wrote; None for any other, and for one that is not whole."""
+    found = _PROGRESS.fullmatch(line)
+    return (found[3].decode(errors="replace"), int(found[1]), int(found[2])) if found else None
+
+
+def last_progress(run: Run) -> tuple[str, int, int] | None:
+    """What the run's present attempt wrote last; None where it wrote nothing, or on another machine."""
+    path = log_path(run, run.fence)
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        found = [parse_progress(line) for line in file]
+    return next((each for each in reversed(found) if each), None)
 
 
 class Heartbeat(threading.Thread):

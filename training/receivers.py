@@ -1,4 +1,4 @@
-"""What collector tells us or asks: photos were withdrawn, what became of a photo or an erasure, which labels are doubted."""
+"""What collector tells us or asks: photos were withdrawn or imported, what became of one, which labels are doubted."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,10 +6,18 @@ from uuid import UUID
 
 from django.db.models import Q
 from django.dispatch import receiver
+from django.urls import reverse
 
 from collector.models import Erasure, Photo, Recognizer, Volunteer
 from collector.second_looks import SecondLook
-from collector.signals import erasure_described, labels_doubted, photo_described, photos_withdrawn, volunteer_described
+from collector.signals import (
+    erasure_described,
+    labels_doubted,
+    photo_described,
+    photos_imported,
+    photos_withdrawn,
+    volunteer_described,
+)
 from training import conditions, fixes, looks, receipts, snapshot
 from training.models import Condition, Fix, PhotoValue, Suspect
 from training.suspects import open_suspects
@@ -114,3 +122,10 @@ def name_suspects(sender: Any, recognizer: Recognizer, **kwargs: Any) -> list[Se
         )
         for row in open_suspects(recognizer)
     ]
+
+
+@receiver(photos_imported)
+def lead_to_the_workshop(sender: Any, recognizer: Recognizer, **kwargs: Any) -> dict[str, str]:
+    """For the owner: the page where a model is made of the photos."""
+    address = reverse("admin:training_workshop_change", args=[recognizer.pk])
+    return {"text": f"Train a model of {recognizer.name}", "address": address}
