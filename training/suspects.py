@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from collector.models import Decision, Photo, Recognizer
-from training import runs, trust
+from training import regression, runs, trust
 from training.groups import linked
 from training.models import Run, Suspect
 
@@ -21,11 +21,9 @@ FOLDS = 5  # each photo is judged by a model of about 80 % of the others
 # Of cleanlab's: in each label as many as the confident joint counts as wrong, the least confident first. Of flipped labels of
 # real photos it found 84 % where "both" found 77 and "confident_learning" 73, all at a precision over 75 %.
 RULE = "prune_by_class"
-PENALTY = 1e-2  # of squared weights, for features of unit variance; with 1 it recognises 82 % of such photos instead of 94
 # Quantile, over the photos that are not suspects, of the probability of their own label: a suspect that is at least as probably
 # something else shows that clearly. So do 62 to 78 % of the photos of one who labels everything wrongly.
 SURE = 0.25
-STEPS = 60  # of L-BFGS; more of them only make the model surer of the labels it was given
 
 
 @dataclass(frozen=True)
@@ -90,47 +88,10 @@ def out_of_fold(
         known = np.unique(truth[~out])
         if not out.any() or len(known) < 2:
             continue
-        scale = _Scale(features[~out])
-        weights = _fit(scale(features[~out]), np.searchsorted(known, truth[~out]), len(known))
-        probabilities[np.ix_(out, known)] = _softmax(scale(features[out]) @ weights)
+        fitted = regression.fit(features[~out], np.searchsorted(known, truth[~out]), len(known))
+        probabilities[np.ix_(out, known)] = fitted.probabilities(features[out])
         judged[out] = np.isin(truth[out], known)
     return probabilities, judged
-
-
-class _Scale:
-    """Features of zero mean and unit variance, with a one beside them for the bias."""
-
-    def __init__(self, seen: np.ndarray) -> None:
-        self.mean, self.deviation = seen.mean(axis=0), seen.std(axis=0) + 1e-6
-
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        scaled = (features - self.mean) / self.deviation / np.sqrt(features.shape[1])
-        return np.concatenate([scaled, np.ones((len(scaled), 1))], axis=1, dtype=np.float32)
-
-
-def _fit(features: np.ndarray, truth: np.ndarray, labels: int) -> np.ndarray:
-    """Weights float32 [d, labels] of a softmax regression, by L-BFGS."""
-    from scipy.optimize import minimize
-
-    shape = (features.shape[1], labels)
-    target = np.eye(labels, dtype=np.float32)[truth]
-
-    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        weights = flat.reshape(shape).astype(np.float32)
-        probabilities = _softmax(features @ weights)
-        likely = np.log(probabilities[np.arange(len(truth)), truth] + 1e-12).mean()
-        slope = features.T @ (probabilities - target) / len(truth) + PENALTY / shape[0] * weights
-        return float(PENALTY / shape[0] / 2 * (weights**2).sum() - likely), slope.ravel().astype(np.float64)
-
-    found = minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
-    weights: np.ndarray = found.x.reshape(shape).astype(np.float32)
-    return weights
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
-    return shares
 
 
 def _folds(truth: np.ndarray, components: np.ndarray, labels: int, folds: int, seed: int) -> np.ndarray:
