@@ -21,7 +21,7 @@ from clients import resume
 from clients.calls import BROKEN, Http, TryLater
 from clients.manifest import Offer
 from clients.model import ModelFolder
-from clients.vision import Network, prepare
+from clients.vision import Network, prepare, shrunk
 
 APP_VERSION = "1.0"
 POLL_S = 0.5  # seconds between two looks at a photo's state
@@ -73,6 +73,12 @@ class Phone:
         """What there is to recognise: slug, name, description, labels [{slug, name}]."""
         answer: list[dict[str, Any]] = self.http.call("GET", "api/v1/recognizers").json()
         return answer
+
+    def fitted(self, photo: bytes, *, recognizer: str) -> bytes:
+        """The photo as small as the server has measured to be enough; as it is where it says nothing, or that saves nothing."""
+        hint = next((each.get("upload") for each in self.recognizers() if each["slug"] == recognizer), None)
+        small = shrunk(photo, **hint) if hint else photo
+        return small if len(small) < len(photo) else photo
 
     def challenge(self, recognizer: str) -> dict[str, Any]:
         """Today's challenge: id, day, prompt, setting, labels, proposed_because."""

@@ -22,6 +22,18 @@ def prepare(data: bytes, size: int) -> np.ndarray:
     return np.asarray(image.crop((x, y, x + size, y + size)))
 
 
+def shrunk(data: bytes, *, shorter_side: int, quality: int) -> bytes:
+    """A photo as JPEG, upright and without metadata, its shorter side at most `shorter_side` pixels."""
+    with Image.open(io.BytesIO(data)) as file:
+        image = ImageOps.exif_transpose(file).convert("RGB")
+    if min(image.size) > shorter_side:
+        scale = shorter_side / min(image.size)
+        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
+    small = io.BytesIO()
+    image.save(small, "JPEG", quality=quality)
+    return small.getvalue()
+
+
 class Network:
     """A LiteRT file with uint8 input [1, size, size, 3] and one uint8 or float output per label."""
 

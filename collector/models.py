@@ -3,6 +3,7 @@
 import uuid
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -57,6 +58,15 @@ class Recognizer(models.Model):
         default=AutoAccept.NEVER,
         blank=True,
         help_text="which photos are accepted without a moderator; a new volunteer's first ones never are",
+    )
+    upload_side = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="pixels: phones are told that a shorter side of this size is enough; empty: as taken"
+    )
+    upload_quality = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="JPEG quality that is enough, 1 to 100",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     # Raised inside a transaction to serialise what must see all of a recognizer's photos (clusters, splits): an UPDATE

@@ -56,12 +56,23 @@ class LabelSerializer(serializers.ModelSerializer[Label]):
         fields = ["slug", "name"]
 
 
+class UploadHintSerializer(serializers.Serializer[Recognizer]):
+    shorter_side = serializers.IntegerField(source="upload_side", help_text="pixels; a larger photo may be scaled down to it")
+    quality = serializers.IntegerField(source="upload_quality", help_text="of JPEG, 1 to 100")
+
+
 class RecognizerSerializer(serializers.ModelSerializer[Recognizer]):
     labels = LabelSerializer(many=True)
+    upload = serializers.SerializerMethodField(help_text="the smallest photo that was measured to be enough; null: as taken")
 
     class Meta:
         model = Recognizer
-        fields = ["slug", "name", "description", "labels"]
+        fields = ["slug", "name", "description", "labels", "upload"]
+
+    @extend_schema_field(UploadHintSerializer(allow_null=True))
+    def get_upload(self, recognizer: Recognizer) -> dict[str, Any] | None:
+        told = recognizer.upload_side and recognizer.upload_quality
+        return dict(UploadHintSerializer(recognizer).data) if told else None
 
 
 class ChallengeSerializer(serializers.ModelSerializer[Challenge]):

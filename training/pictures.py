@@ -82,7 +82,7 @@ def learning_curves(account: Account) -> bytes | None:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.3)
             axes.legend(fontsize=8)
-        return _svg(figure, f"Learning curves of {account.name}, {account.slot}", curves_in_words(account.history))
+        return as_svg(figure, f"Learning curves of {account.name}, {account.slot}", curves_in_words(account.history))
 
 
 def confusion_matrix(account: Account) -> bytes | None:
@@ -124,10 +124,10 @@ def confusion_matrix(account: Account) -> bytes | None:
         axes.grid(which="minor", color="#dddddd", linewidth=0.4)
         axes.tick_params(which="both", length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
         axes.xaxis.set_label_position("top")
-        return _svg(figure, f"Confusion matrix of {account.name}, {account.slot}", confusion_in_words(report))
+        return as_svg(figure, f"Confusion matrix of {account.name}, {account.slot}", confusion_in_words(report))
 
 
-def _svg(figure: "Figure", title: str, description: str) -> bytes:
+def as_svg(figure: "Figure", title: str, description: str) -> bytes:
     """The figure with a name and a description, as WAI-ARIA Graphics and SVG 2 (5.8) have assistive technology read them."""
     file = io.BytesIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})

@@ -21,7 +21,7 @@ class Linear:
 
 
 def fit(features: np.ndarray, truth: np.ndarray, labels: int) -> Linear:
-    """The regression that tells `truth` int [n], below `labels`, from `features` float [n, d]; by L-BFGS, the same each time."""
+    """The regression that tells `truth` int [n], below `labels`, from `features` float [n, d] by L-BFGS."""
     from scipy.optimize import minimize
 
     mean, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64) + 1e-6

@@ -64,7 +64,7 @@ def from_cache(
             if name == "activations" and held_out:
                 continue
             if name not in arrays:
-                arrays[name] = _room((len(rows), *part.shape), part.dtype, recipe.cache_bytes)
+                arrays[name] = room((len(rows), *part.shape), part.dtype, recipe.cache_bytes)
             arrays[name][index] = part
 
     made = looks.gather(trunk, rows, take, progress)
@@ -124,7 +124,7 @@ def _named(wanted: Sequence[Wanted]) -> tuple[list[str], list[str], np.ndarray]:
     return [each.photo for each in wanted], [each.group for each in wanted], truth
 
 
-def _room(shape: tuple[int, ...], dtype: np.dtype, most_in_memory: int) -> np.ndarray:
+def room(shape: tuple[int, ...], dtype: np.dtype, most_in_memory: int) -> np.ndarray:
     """An uninitialised array; a large one lies in an unnamed temporary file that vanishes with the process."""
     if math.prod(shape) * dtype.itemsize <= most_in_memory:
         return np.empty(shape, dtype)
