@@ -4,16 +4,15 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from clients import refusals
 from clients.calls import BROKEN, Http, TryLater, text_of
+from clients.encodings import decoded, wanted
 from clients.manifest import Offer, judge, open_signed
 
-CHUNK = 64 * 2**10  # bytes between two looks at the length
 DOWNLOAD_ATTEMPTS = 5  # connections one file may take; each resumes where the last one broke
 
 
@@ -107,9 +106,15 @@ class ModelFolder:
         Raises WrongLength, WrongDigest, TryLater.
         """
         part = self._path(offer).with_suffix(".part")
+        have, smaller = self._present(), True
         for attempt in range(1, DOWNLOAD_ATTEMPTS + 1):
-            with suppress(*BROKEN):  # what came so far stays in `.part`
-                self._fetch_rest(offer, part)
+            try:
+                self._fetch_rest(offer, part, have, smaller=smaller)
+            except refusals.BadEncoding:
+                smaller = False
+                part.unlink(missing_ok=True)  # nobody knows what came out of it
+            except BROKEN:
+                pass  # what came so far stays in `.part`
             if part.exists() and part.stat().st_size == offer.bytes:
                 break
             self.http.pause(attempt)
@@ -120,22 +125,30 @@ class ModelFolder:
             raise refusals.WrongDigest(f"Version {offer.version}'s file does not have the manifest's SHA-256.")
         part.rename(self._path(offer))
 
-    def _fetch_rest(self, offer: Offer, part: Path) -> None:
-        """One connection: append to `part` what is missing, never more than the manifest's length."""
+    def _present(self) -> bytes | None:
+        """The file that the phone runs, by which the next one can be told."""
+        try:
+            return self.file().read_bytes()
+        except (LookupError, OSError, refusals.Refused):
+            return None
+
+    def _fetch_rest(self, offer: Offer, part: Path, have: bytes | None, *, smaller: bool) -> None:
+        """One connection: append to `part` what is missing, never more than the manifest's length. What a broken connection
+        has left is a beginning of the file itself, however it came: the rest is asked for as it is."""
         there = part.stat().st_size if part.exists() else 0
         if there > offer.bytes:
             part.unlink()
             there = 0
         if there == offer.bytes:
             return
-        headers = {"Accept-Encoding": "identity"}  # lengths and ranges are those of the file
+        headers = wanted(have) if smaller and not there else {"Accept-Encoding": "identity"}
         if there:
             headers["Range"] = f"bytes={there}-"
         with self.http.call("GET", offer.url, headers=headers, stream=True, authorized=False) as response:
             resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {there}-")
             with part.open("ab" if resumed else "wb") as file:
                 there = there if resumed else 0
-                for chunk in response.iter_content(CHUNK):
+                for chunk in decoded(response, have):
                     there += len(chunk)
                     if there > offer.bytes:
                         break
@@ -143,7 +156,8 @@ class ModelFolder:
         if there > offer.bytes:
             part.unlink()
             raise refusals.WrongLength(f"Version {offer.version}'s file is longer than {offer.bytes} bytes.")
-        if not resumed and there < offer.bytes and response.headers.get("Content-Length") == str(there):
+        encoded = "Content-Encoding" in response.headers
+        if not resumed and there < offer.bytes and (encoded or response.headers.get("Content-Length") == str(there)):
             part.unlink()  # the answer was whole: this is no broken connection
             raise refusals.WrongLength(f"Version {offer.version}'s file has {there} bytes, not {offer.bytes}.")
 

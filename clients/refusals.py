@@ -49,6 +49,10 @@ class NoUsableArtifact(Refused):
     """The release has no file of a format and an input that this phone can run."""
 
 
+class BadEncoding(Refused):
+    """The file came compressed in a way that this phone did not ask for or cannot read; it asks for the plain file then."""
+
+
 class WrongLength(Refused):
     """The file is longer or shorter than the manifest says."""
 

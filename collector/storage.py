@@ -132,6 +132,12 @@ class S3Store:
         url: str = client.generate_presigned_url("put_object", Params=what, ExpiresIn=seconds)
         return url
 
+    def presign_get(self, key: str, *, seconds: int) -> str:
+        """An address that gives the object to whoever has it, for `seconds`. Signing is arithmetic: nothing is sent."""
+        what = {"Bucket": self.bucket, "Key": key}
+        url: str = self.client.generate_presigned_url("get_object", Params=what, ExpiresIn=seconds)
+        return url
+
     def list(self, kind: str, prefix: str) -> Iterator[Listed]:
         """What lies under `<kind>/<prefix>…`."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=f"{kind}/{prefix}")

@@ -209,6 +209,16 @@ MANIFEST_VALID_S = 7 * 86_400  # seconds; a phone that is offline for a week kee
 MANIFEST_PERIOD_S = 3600  # seconds for which the same manifest is signed to the byte, so that its ETag can match
 MANIFEST_CACHE_S = 60  # seconds a cache may keep a manifest: a roll-back reaches phones behind a CDN this much later
 BLOB_RETRY_S = 300  # seconds a phone waits when a released file cannot be read; somebody must mend the store first
+# A new file is also kept as its difference from files that phones have: those of the last releases, and those that devices
+# reported lately, most of them first. Each pair takes some five seconds of a worker, and 0.1 to 0.5 MB.
+DELTA_RELEASES = 4  # earlier releases of a channel whose files count: phones that were on within four nights
+DELTA_REPORTED = 4  # further files, by the devices that reported them
+DELTA_REPORTED_DAYS = 30  # days a report counts
+DELTA_MOST_SHARE = 0.9  # of the file compressed by itself; a difference that is larger is not worth its place
+DELTA_LEASE_S = 120  # seconds a worker may take for one
+DELTA_ATTEMPTS = 3  # tries before a pair is set aside: phones get the whole file
+BLOB_REDIRECT = env.flag("BLOB_REDIRECT", False)  # with S3: send phones to the bucket for whole files
+BLOB_REDIRECT_S = 3600  # seconds such an address works: a 10-MB file at 3 KB/s
 BENCHMARKS_PER_DAY = env.whole("BENCHMARKS_PER_DAY", 1000, least=1, most=10**6, unit="benchmark reports per address")
 
 # ---- newsletter --------------------------------------------------------------------------------------------------

@@ -214,6 +214,23 @@ def test_blobs_come_from_s3_too(recognizer, phone, monkeypatch, settings):
         assert shown["artifacts"][0]["path"] == f"s3://models-of-a-test/blobs/{sha256}"
 
 
+def test_whole_files_may_come_straight_from_the_bucket(recognizer, phone, s3_endpoint, settings):
+    import boto3
+    import requests
+
+    boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket="models-for-phones")
+    settings.S3_BUCKET, settings.S3_ENDPOINT_URL, settings.BLOB_REDIRECT = "models-for-phones", s3_endpoint, True
+    sha256 = released(recognizer, MODEL).artifacts.get().sha256
+    answer = phone.get(f"/blobs/{sha256}")
+    assert (answer.status_code, answer.content) == (307, b"")
+    assert answer["Cache-Control"] == "private, max-age=1800"  # less than the address works
+    assert requests.get(answer["Location"], timeout=5).content == MODEL
+    assert requests.get(answer["Location"], headers={"Range": "bytes=-4"}, timeout=5).content == MODEL[-4:]
+    assert phone.get(f"/blobs/{'0' * 64}").status_code == 404  # nobody gets an address of what was never released
+    settings.BLOB_REDIRECT = False
+    assert phone.get(f"/blobs/{sha256}").content == MODEL
+
+
 def reported(phone: Client, body: dict, **headers: str):
     return phone.post(BENCHMARKS, json.dumps(body), content_type="application/json", headers=headers)
 

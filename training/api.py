@@ -19,8 +19,8 @@ from collector.errors import UnknownRecognizer
 from collector.models import Recognizer
 from collector.negotiation import AnyAccept
 from config.fields import without_nul
-from training import benchmarks, blobs, keys, manifest, release
-from training.errors import NothingReleased, RangeNotSatisfiable
+from training import benchmarks, blobs, deltas, keys, manifest, release
+from training.errors import BlobUnavailable, NothingReleased, RangeNotSatisfiable
 from training.serializers import BenchmarkSerializer, KeySetSerializer
 
 DEVICE_LENGTH = 64  # characters, as in Benchmark.device
@@ -77,28 +77,37 @@ class Blob(_Public):
         parameters=[
             OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="one range, e.g. bytes=1000-"),
             OpenApiParameter("If-Range", str, OpenApiParameter.HEADER, description="the ETag that the range belongs to"),
+            OpenApiParameter("Accept-Encoding", str, OpenApiParameter.HEADER, description="zstd; dcz with a dictionary"),
+            OpenApiParameter(
+                "Available-Dictionary",
+                str,
+                OpenApiParameter.HEADER,
+                description=":<base64 of the SHA-256 of a file that the phone has>: (RFC 9842)",
+            ),
             _IF_NONE_MATCH,
         ],
         responses={
             (200, "application/octet-stream"): OpenApiTypes.BINARY,
             (206, "application/octet-stream"): OpenApiTypes.BINARY,
             304: OpenApiResponse(description="as before"),
+            307: OpenApiResponse(description="the bucket has it"),
             **problems(404, 416, 503),
         },
     )
     def get(self, request: Request, sha256: str) -> HttpResponse:
-        """A released file, named by the SHA-256 of its bytes."""
-        length, etag = blobs.released_bytes(sha256), f'"{sha256}"'
-        headers = {
-            "ETag": etag,
-            "Cache-Control": IMMUTABLE,
-            "Accept-Ranges": "bytes",
-            "X-Content-Type-Options": "nosniff",
-        }
-        unchanged = _conditional(request, etag, HttpResponse(headers=headers))
+        """A released file, named by the SHA-256 of its bytes; smaller where the phone says what it can read it from."""
+        length, etag, headers = blobs.released_bytes(sha256), f'"{sha256}"', dict(_BLOB_HEADERS)
+        asked = request.headers.get("Range", "") if request.method == "GET" else ""  # RFC 9110: Range is GET's alone
+        # A range is one of the file itself: what a phone has of it so far is never a part of an encoding.
+        if not asked and (smaller := _smaller(request, sha256)):
+            return smaller
+        unchanged = _conditional(request, etag, HttpResponse(headers=headers | {"ETag": etag}))
         if unchanged.status_code != 200:
             return unchanged
-        asked = request.headers.get("Range", "") if request.method == "GET" else ""  # RFC 9110: Range is GET's alone
+        if address := blobs.elsewhere(sha256):
+            headers |= {"Location": address, "Cache-Control": f"private, max-age={settings.BLOB_REDIRECT_S // 2}"}
+            return HttpResponse(status=307, headers=headers)
+        headers |= {"ETag": etag, "Accept-Ranges": "bytes"}
         try:
             part = blobs.wanted(asked, request.headers.get("If-Range", ""), etag=etag, length=length)
         except RangeNotSatisfiable as problem:
@@ -111,6 +120,34 @@ class Blob(_Public):
             headers["Content-Range"] = f"bytes {start}-{stop - 1}/{length}"
         content = b"" if request.method == "HEAD" else blobs.read(sha256, start, stop)
         return HttpResponse(content, status=206 if part else 200, content_type="application/octet-stream", headers=headers)
+
+
+_BLOB_HEADERS = {
+    "Cache-Control": IMMUTABLE,
+    "X-Content-Type-Options": "nosniff",
+    "Vary": "Accept-Encoding, Available-Dictionary",
+    "Use-As-Dictionary": 'match="/blobs/*"',  # RFC 9842: the next file may be told by this one
+}
+
+
+def _smaller(request: Request, sha256: str) -> HttpResponse | None:
+    """The file in an encoding that the phone accepts, if there is one: another representation with an ETag of its own."""
+    asked, available = request.headers.get("Accept-Encoding", ""), request.headers.get("Available-Dictionary", "")
+    found = deltas.chosen(sha256, accept_encoding=asked, available=available)
+    if found is None:
+        return None
+    encoding, row = found
+    etag = f'"{sha256}.{row.body[:16]}"'
+    headers = _BLOB_HEADERS | {"ETag": etag}
+    unchanged = _conditional(request, etag, HttpResponse(headers=headers))
+    if unchanged.status_code != 200:
+        return unchanged
+    try:
+        content = b"" if request.method == "HEAD" else blobs.read(row.body, 0, row.bytes, kind=deltas.KIND)
+    except BlobUnavailable:  # logged; the file itself is still there
+        return None
+    headers |= {"Content-Encoding": encoding, "Content-Length": str(row.bytes)}
+    return HttpResponse(content, content_type="application/octet-stream", headers=headers)
 
 
 class Benchmarks(APIView):

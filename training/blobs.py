@@ -5,7 +5,7 @@ import re
 import structlog
 from django.conf import settings
 
-from collector.storage import LocalStore, MissingObject, store
+from collector.storage import LocalStore, MissingObject, S3Store, store
 from training.errors import BlobUnavailable, RangeNotSatisfiable, UnknownBlob
 from training.models import Artifact
 from training.release import KIND
@@ -46,9 +46,17 @@ def wanted(range_header: str, if_range: str, *, etag: str, length: int) -> tuple
     return start, stop
 
 
-def read(sha256: str, start: int, stop: int) -> bytes:
+def elsewhere(sha256: str) -> str | None:
+    """An address of the bucket that gives the file for BLOB_REDIRECT_S; None where this server sends it itself."""
+    objects = store()
+    if not settings.BLOB_REDIRECT or not isinstance(objects, S3Store):
+        return None
+    return objects.presign_get(f"{KIND}/{sha256}", seconds=settings.BLOB_REDIRECT_S)
+
+
+def read(sha256: str, start: int, stop: int, *, kind: str = KIND) -> bytes:
     """Bytes [start, stop) of a blob; from disk only those, from S3 the whole object is fetched. Raises BlobUnavailable."""
-    key, objects = f"{KIND}/{sha256}", store()
+    key, objects = f"{kind}/{sha256}", store()
     try:
         if isinstance(objects, LocalStore):
             with objects.path(key).open("rb") as file:

@@ -214,6 +214,33 @@ class Channel(models.Model):
         return f"{self.recognizer.slug}/{self.name} → v{self.release.version}"
 
 
+class Encoded(models.Model):
+    """A released file, smaller: zstd by itself, or by `base`, a file that phones have already. Made once, by a worker; the body
+    lies in the store under `encodings/`."""
+
+    class State(models.TextChoices):
+        WANTED = "wanted", "wanted"
+        MADE = "made", "made"
+        USELESS = "useless", "saves too little"
+        FAILED = "failed", "could not be made"
+
+    sha256 = models.CharField(max_length=64, help_text="of the file that comes out of it")
+    base = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the file that it is told by; empty: by itself")
+    state = models.CharField(max_length=8, choices=State, default=State.WANTED)
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False)  # also the fencing token of who makes it
+    lease_until = models.DateTimeField(null=True, editable=False)
+    body = models.CharField(max_length=64, blank=True, db_index=True)  # is this object still somebody's?
+    bytes = models.PositiveIntegerField(default=0)
+    made_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name_plural = "encoded files"
+        constraints = [models.UniqueConstraint(fields=["sha256", "base"], name="one_body_a_pair")]  # also what requests look up
+
+    def __str__(self) -> str:
+        return f"{self.sha256[:12]} {f'by {self.base[:12]}' if self.base else 'by itself'}: {self.state}"
+
+
 class PhotoValue(models.Model):
     """What a photo was worth to a run: its KNN-Shapley value on the test photos (training.worth). The newest run counts."""
 

@@ -1,10 +1,10 @@
-"""The worker's side of the night: opening tonight's slots, starting what waits in a process of its own, looking at photos."""
+"""The worker's side of nights and releases: opening slots, starting runs, looking at photos, making files smaller."""
 
 from uuid import UUID
 
 from collector.models import Recognizer
 from config.duties import duty
-from training import checkpoints, looks, plan, process, runs
+from training import checkpoints, deltas, looks, plan, process, runs
 from training.models import Run
 
 
@@ -24,6 +24,11 @@ def run(run_id: int) -> None:
 @duty(queue="train", due=checkpoints.left)
 def tidy(run_id: int) -> None:
     checkpoints.clear(Run.objects.get(pk=run_id))
+
+
+@duty(queue="images", due=deltas.due)
+def encode(pair: str) -> None:
+    deltas.make(pair)
 
 
 @duty(queue="images", due=looks.unseen)
