@@ -26,8 +26,8 @@ TILES_MOST = 1024
 
 @dataclass(frozen=True)
 class Canaries:
-    """What the manifest says of them for one file: the picture of all tiles below each other (PNG, `tile` pixels wide), and per named tile
-    (number, index of the expected label, its score)."""
+    """What the manifest says of them for one file: the picture of all tiles below each other (PNG, `tile` pixels wide), and of
+    each named tile its number, the index of the label that must come out, and that label's score."""
 
     sha256: str
     bytes: int
@@ -112,5 +112,5 @@ def prove(canaries: Canaries, tiles: np.ndarray, file: Path) -> float:
     except (ValueError, RuntimeError, IndexError) as error:
         raise refusals.WrongAnswers(f"This phone cannot run the file: {error}") from error
     if right < canaries.least:
-        raise refusals.WrongAnswers(f"{right:.0%} of the canaries are answered as they must be, {canaries.least:.0%} are needed.")
+        raise refusals.WrongAnswers(f"{right:.0%} of the canaries are answered rightly, {canaries.least:.0%} must be.")
     return right

@@ -25,8 +25,10 @@ class Confidence:
 
     @classmethod
     def of(cls, content: Mapping[str, Any] | None, labels: int) -> Self:
-        """An artifact's `confidence` in the manifest; where there is none, every single frame's best label. Raises KeyError, TypeError,
-        ValueError."""
+        """An artifact's `confidence` in the manifest; where there is none, every single frame's best label.
+
+        Raises KeyError, TypeError, ValueError.
+        """
         if content is None:
             return cls((0.0,) * labels, 0.0, 0.0)
         frames = content["frames"]

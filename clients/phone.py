@@ -183,7 +183,7 @@ class Phone:
         return None if answer is None else offer.labels[answer][0]
 
     def report_benchmark(self, recognizer: str) -> dict[str, Any]:
-        """Measure the model on this device and tell the server; `canary_accuracy` is None where the manifest has no canaries."""
+        """Measure the model on this device, canaries included where there are some, and tell the server."""
         offer, network = self._loaded(recognizer)
         right = None
         if offer.canaries is not None:

@@ -65,7 +65,7 @@ def inspect(package: bytes, labels: list[str], size: int, *, eight_bits: bool) -
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, "model.mlpackage")
         with zipfile.ZipFile(_file(package, place)) as archive:
-            archive.extractall(path)  # noqa: S202  ours, made a moment ago
+            archive.extractall(path)
         described = coremltools.models.MLModel(str(path), skip_model_load=True).get_spec()
     image = described.description.input[0].type.imageType
     operations = [op for main in described.mlProgram.functions.values() for op in _operations(main)]
@@ -100,7 +100,8 @@ def _classes(operations: list[Any]) -> list[str]:
     """The labels that the program's last step, `classify`, chooses among."""
     for op in operations:
         if op.type == "classify":
-            return list(op.inputs["classes"].arguments[0].value.immediateValue.tensor.strings.values)
+            values = op.inputs["classes"].arguments[0].value.immediateValue.list.values
+            return [value.immediateValue.tensor.strings.values[0] for value in values]
     return []
 
 
@@ -121,11 +122,7 @@ def main(weights: Path, facts: Path, folder: Path) -> None:
         full = coremltools.convert(
             saved,
             source="tensorflow",
-            inputs=[
-                coremltools.ImageType(
-                    name="pixels", shape=(1, size, size, 3), color_layout=coremltools.colorlayout.RGB
-                )
-            ],
+            inputs=[coremltools.ImageType(name="pixels", shape=(1, size, size, 3), color_layout=coremltools.colorlayout.RGB)],
             classifier_config=coremltools.ClassifierConfig(labels),
             convert_to="mlprogram",
             compute_precision=coremltools.precision.FLOAT16,

@@ -13,8 +13,9 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 def export(model: keras.Model, *, calibration: np.ndarray) -> dict[str, bytes]:
     """LiteRT files of `model` (pixels 0…255 [n, s, s, 3] → softmax), each with a static batch of one.
 
-    "float32": float in and out, 0…255; "float16": the same with weights of 16 bits. "int8": full integer, weights per channel, uint8 in and out; its ranges come from
-    `calibration`, uint8 [n, s, s, 3]. One value of its input is one level of a pixel (scale 1, zero point 0).
+    "float32": float in and out, 0…255; "float16": the same with weights of 16 bits. "int8": full integer, weights per channel,
+    uint8 in and out; its ranges come from `calibration`, uint8 [n, s, s, 3]. One value of its input is one level of a pixel
+    (scale 1, zero point 0).
     """
 
     def representative() -> Iterator[list[np.ndarray]]:
@@ -26,9 +27,7 @@ def export(model: keras.Model, *, calibration: np.ndarray) -> dict[str, bytes]:
         save(model, folder)
         return {
             "float32": _convert(folder),
-            "float16": _convert(
-                folder, optimizations=[tf.lite.Optimize.DEFAULT], supported_types=[tf.float16]
-            ),
+            "float16": _convert(folder, optimizations=[tf.lite.Optimize.DEFAULT], supported_types=[tf.float16]),
             "int8": _convert(
                 folder,
                 optimizations=[tf.lite.Optimize.DEFAULT],

@@ -24,5 +24,5 @@ def same_answers(file: bytes, images: np.ndarray) -> Check:
     twice = classify(file, np.concatenate([images, images]))
     other = classify(file, images)
     differ = int(((twice[: len(images)] != twice[len(images) :]) | (twice[: len(images)] != other)).any(axis=1).sum())
-    sentence = "Twice the same photo, twice the same answer." if not differ else "Its answers are left to chance: export it anew."
+    sentence = "Twice the same photo, twice the same answer." if not differ else "It answers by chance: export it anew."
     return Check("answers that differ from run to run", str(differ), f"0 of {len(images)}", differ == 0, sentence)

@@ -30,8 +30,8 @@ FLOOR = 1 / 512  # as in `clients.frames`: half of the smallest score
 
 @dataclass(frozen=True)
 class Tuned:
-    """`keep` and `margin` for `clients.frames`. `flicker` and `right`: changes of the answer a sequence, and share of the frames
-    with the true answer, by single frames and joined; `delay`: frames. They are None where there were too few photos."""
+    """`keep` and `margin` for `clients.frames`. `flicker` and `right`: changes of the answer a sequence, and share of its
+    frames with the true answer, by single frames and joined; `delay`: frames. They are None where there were too few photos."""
 
     keep: float
     margin: float

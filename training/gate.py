@@ -34,7 +34,10 @@ OVERCONFIDENCE = 0.2
 CALIBRATION_RISE = 0.05  # by which that distance may rise against the incumbent
 NAMED = 5  # labels that a sentence lists
 Z95 = 1.959964  # standard normal quantile of a two-sided 95 % interval
-QUANTIZED, INCUMBENT = ("by quantization", "float32"), ("against the incumbent", "the incumbent")  # what labels are compared with
+QUANTIZED, INCUMBENT = (
+    ("by quantization", "float32"),
+    ("against the incumbent", "the incumbent"),
+)  # what was before
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """EXPORT: what a LiteRT file says of itself, in named metadata of its flatbuffer, and edits that need no new conversion.
 
-A flatbuffer's `metadata` is a list of names, each with a buffer (tensorflow/compiler/mlir/lite/schema/schema.fbs); runtimes skip
-names that they do not know. LiteRT's schema is imported inside the functions: web processes and workers never load it.
+A flatbuffer's `metadata` is a list of names, each with a buffer (tensorflow/compiler/mlir/lite/schema/schema.fbs); runtimes
+skip names that they do not know. LiteRT's schema is imported inside the functions: web processes and workers never load it.
 """
 
 import json
@@ -41,8 +41,8 @@ def read(file: bytes) -> dict[str, Any]:
 def cooled(file: bytes, temperature: float) -> bytes:
     """An int8 file whose logits are divided by `temperature`, exactly: only scales change, not one of its integers.
 
-    The logits (int8, before the softmax) keep their integers when their scale, the head's weight scales and its bias' scales are
-    all divided alike. Raises ForeignModel for a file that does not end in a dense layer and a softmax.
+    The logits (int8, before the softmax) keep their integers when their scale and those of the head's weights and bias are all
+    divided alike. Raises ForeignModel for a file that does not end in a dense layer and a softmax.
     """
     model = _opened(file)
     graph, dense = model.subgraphs[0], _head(model)

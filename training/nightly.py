@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 
-from training import checkpoints, cluster, distrust, finish, fitness, groups, plan, probe, release, runs, weights
+from training import checkpoints, cluster, coreml, distrust, finish, fitness, groups, plan, probe, release, runs, weights
 from training.aftermath import Features, ask_for_tomorrow, doubt, tell_conditions, tell_worth
 from training.checkpoints import Result
 from training.choose import Choice, Tried, choose
@@ -113,6 +113,9 @@ def night(run: Run, *, progress: Progress) -> None:
         "seconds": clock.seconds,
     }
     runs.write(run, metrics=run.metrics | measured | facts, verdict=verdict.as_json())
+    if verdict.passed:
+        with clock.stage("core ml"):
+            files = _with_coreml(run, tonight, final, chosen, files)
     with clock.stage("files"):
         tell_people(run, tonight, photos.test, chosen.facts["history"], files.arrays, measured, probabilities)
     if verdict.passed:
@@ -269,7 +272,7 @@ def _export(run: Run, tonight: Plan, final: Result, chosen: Result, photos: Phot
         ids, pixels = [photos.train.ids[row] for row in used], photos.train.pixels[used]
         network, classifier, converted = _converted(final, chosen, pixels)
         judged_by = None if final is chosen else _converted(chosen, chosen, pixels)[2]["int8"]
-        facts = {
+        facts: dict[str, Any] = {
             "recognizer": run.recognizer.slug,
             "run": run.slot,
             "snapshot": run.snapshot.digest if run.snapshot else "",
@@ -299,11 +302,29 @@ def _converted(trained: Result, chosen: Result, calibration: np.ndarray) -> tupl
     return network, classifier, export(assemble(network, classifier)[0], calibration=calibration)
 
 
+def _with_coreml(run: Run, tonight: Plan, final: Result, chosen: Result, files: Result) -> Result:
+    """The files with Core ML's beside them; without, where they could not be made, which the run notes."""
+
+    def work() -> Result:
+        facts = {
+            "temperature": chosen.facts["temperature"],
+            "labels": tonight.classes.labels,
+            "about": {"recognizer": run.recognizer.slug, "run": run.slot, "confidence": files.facts["confidence"]},
+        }
+        made, note = coreml.packages(final.arrays["weights"].tobytes(), facts)
+        return Result({"note": note}, {name: np.frombuffer(data, np.uint8) for name, data in made.items()})
+
+    found = checkpoints.stage(run, "core ml", tonight.digest, work)
+    if found.facts["note"]:
+        runs.write(run, metrics=run.metrics | {"coreml": found.facts["note"]})
+    return Result(files.facts, files.arrays | found.arrays)
+
+
 # ---- how good it is, by the exported bytes -----------------------------------------------------------------------
 def _evaluate(
     run: Run, tonight: Plan, test: Seen, files: dict[str, np.ndarray], progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(metrics, probabilities of each LiteRT format and "incumbent"): each by running the file itself on the held-out photos."""
+    """(metrics, probabilities of each LiteRT format and "incumbent"), by running the files themselves on the held-out photos."""
 
     def work() -> Result:
         arrays = {name: classify(files[name].tobytes(), test.pixels, progress=progress) for name in LITERT}

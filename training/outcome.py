@@ -17,7 +17,6 @@ from training.recipe import Recipe
 from training.seen import Seen
 
 
-
 def exported(tonight: Plan, recipe: Recipe, files: Result, measured: dict[str, Any]) -> list[release.Exported]:
     """The files with what phones must know of them, and the pictures by which they check int8, on their way into a release."""
     size, labels = recipe.image_size, tonight.classes.labels

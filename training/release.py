@@ -35,8 +35,8 @@ BUCKETS = 10_000  # of devices: a ramp is exact to a hundredth of a percent
 
 @dataclass(frozen=True)
 class Exported:
-    """One exported file on its way into a release; `labels` are ordered slugs, one per output. `answers`: what the manifest says
-    of its answers, "confidence" and "canaries"."""
+    """One exported file on its way into a release; `labels` are ordered slugs, one per output; `answers` is what the manifest
+    says of its answers, "confidence" and "canaries"."""
 
     format: str
     data: bytes
