@@ -18,7 +18,7 @@ DOWNLOAD_ATTEMPTS = 5  # connections one file may take; each resumes where the l
 
 
 class ModelFolder:
-    """One recognizer's model on this phone: `manifest.json` (what was verified), `<sha256>.tflite`, the canaries' `<sha256>.png`.
+    """One recognizer's model on this phone: its `manifest.json`, as verified, `<sha256>.tflite`, and canaries, `<sha256>.png`.
 
     The key set is pinned at first use, in `keys.json`: whoever takes over the server later cannot bring keys of their own.
     """

@@ -304,27 +304,22 @@ def _converted(trained: Result, chosen: Result, calibration: np.ndarray) -> tupl
 
 def _with_coreml(run: Run, tonight: Plan, final: Result, chosen: Result, files: Result) -> Result:
     """The files with Core ML's beside them; without, where they could not be made, which the run notes."""
-
-    def work() -> Result:
-        facts = {
-            "temperature": chosen.facts["temperature"],
-            "labels": tonight.classes.labels,
-            "about": {"recognizer": run.recognizer.slug, "run": run.slot, "confidence": files.facts["confidence"]},
-        }
-        made, note = coreml.packages(final.arrays["weights"].tobytes(), facts)
-        return Result({"note": note}, {name: np.frombuffer(data, np.uint8) for name, data in made.items()})
-
-    found = checkpoints.stage(run, "core ml", tonight.digest, work)
-    if found.facts["note"]:
-        runs.write(run, metrics=run.metrics | {"coreml": found.facts["note"]})
-    return Result(files.facts, files.arrays | found.arrays)
+    facts = {
+        "temperature": chosen.facts["temperature"],
+        "labels": tonight.classes.labels,
+        "about": {"recognizer": run.recognizer.slug, "run": run.slot, "confidence": files.facts["confidence"]},
+    }
+    made, note = coreml.packages(final.arrays["weights"].tobytes(), facts)
+    if note:
+        runs.write(run, metrics=run.metrics | {"coreml": note})
+    return Result(files.facts, files.arrays | {name: np.frombuffer(data, np.uint8) for name, data in made.items()})
 
 
 # ---- how good it is, by the exported bytes -----------------------------------------------------------------------
 def _evaluate(
     run: Run, tonight: Plan, test: Seen, files: dict[str, np.ndarray], progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(metrics, probabilities of each LiteRT format and "incumbent"), by running the files themselves on the held-out photos."""
+    """(metrics, probabilities of each LiteRT format and "incumbent"): each by running the file itself on the test photos."""
 
     def work() -> Result:
         arrays = {name: classify(files[name].tobytes(), test.pixels, progress=progress) for name in LITERT}
