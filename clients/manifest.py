@@ -11,6 +11,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from clients import refusals
+from clients.canaries import Canaries
+from clients.frames import Confidence
 
 ALGORITHM = "Ed25519"  # exactly: a verifier that lets the token choose has been talked into "none" before
 TYPE = "photorally-manifest+jwt"  # what else this key may sign is no manifest
@@ -36,6 +38,8 @@ class Offer:
     bytes: int
     url: str
     size: int  # pixels, the side of the square input
+    confidence: Confidence
+    canaries: Canaries | None
 
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> Self:
@@ -55,6 +59,8 @@ class Offer:
                 bytes=int(artifact["bytes"]),
                 url=str(artifact["url"]),
                 size=int(artifact["input"]["width"]),
+                confidence=Confidence.of(artifact.get("confidence"), len(payload["labels"])),
+                canaries=Canaries.of(artifact.get("canaries"), len(payload["labels"])),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise refusals.Malformed(f"The manifest lacks or garbles {error}.") from error

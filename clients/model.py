@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from clients import refusals
+from clients import canaries, refusals
 from clients.calls import BROKEN, Http, TryLater, text_of
 from clients.encodings import decoded, wanted
 from clients.manifest import Offer, judge, open_signed
@@ -17,7 +17,7 @@ DOWNLOAD_ATTEMPTS = 5  # connections one file may take; each resumes where the l
 
 
 class ModelFolder:
-    """One recognizer's model on this phone: `manifest.json` (what was verified) and `<sha256>.tflite`.
+    """One recognizer's model on this phone: its `manifest.json`, as verified, `<sha256>.tflite`, and canaries, `<sha256>.png`.
 
     The key set is pinned at first use, in `keys.json`: whoever takes over the server later cannot bring keys of their own.
     """
@@ -123,6 +123,7 @@ class ModelFolder:
         if hashlib.sha256(part.read_bytes()).hexdigest() != offer.sha256:
             part.unlink()
             raise refusals.WrongDigest(f"Version {offer.version}'s file does not have the manifest's SHA-256.")
+        self._prove(offer, part)
         part.rename(self._path(offer))
 
     def _present(self) -> bytes | None:
@@ -160,6 +161,17 @@ class ModelFolder:
         if not resumed and there < offer.bytes and (encoded or response.headers.get("Content-Length") == str(there)):
             part.unlink()  # the answer was whole: this is no broken connection
             raise refusals.WrongLength(f"Version {offer.version}'s file has {there} bytes, not {offer.bytes}.")
+
+    def _prove(self, offer: Offer, part: Path) -> None:
+        """Ask the downloaded file the canaries before it takes the old one's place. Raises WrongAnswers; then it is gone."""
+        if offer.canaries is None:
+            return
+        tiles = canaries.fetched(offer.canaries, self.folder, self.http)
+        try:
+            canaries.prove(offer.canaries, tiles, part)
+        except refusals.WrongAnswers:
+            part.unlink()
+            raise
 
     # ---- what is kept ----------------------------------------------------------------------------------------
     @property

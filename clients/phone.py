@@ -13,12 +13,13 @@ import sys
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from clients import resume
+from clients import canaries, resume
 from clients.calls import BROKEN, Http, TryLater
+from clients.frames import Frames
 from clients.manifest import Offer
 from clients.model import ModelFolder
 from clients.vision import Network, prepare, shrunk
@@ -177,10 +178,23 @@ class Phone:
         ranked = sorted(zip(offer.labels, scores, strict=True), key=lambda pair: -pair[1])
         return [(slug, float(score)) for (slug, _), score in ranked]
 
-    def report_benchmark(self, recognizer: str, canaries: Iterable[tuple[bytes, str]] = ()) -> dict[str, Any]:
-        """Measure the model on this device and tell the server. `canaries`: photos with their true labels."""
+    def frames(self, recognizer: str) -> Frames:
+        """What joins the frames of a view to one answer: feed it `watch` for each."""
+        return Frames(self._loaded(recognizer)[0].confidence)
+
+    def watch(self, recognizer: str, frame: bytes, seen: Frames) -> str | None:
+        """The label slug after one more frame (the file of a picture); None: not sure."""
         offer, network = self._loaded(recognizer)
-        right = [self.classify(recognizer, photo)[0][0] == label for photo, label in canaries]
+        answer = seen.see(network.scores(prepare(frame, offer.size)))
+        return None if answer is None else offer.labels[answer][0]
+
+    def report_benchmark(self, recognizer: str) -> dict[str, Any]:
+        """Measure the model on this device, canaries included where there are some, and tell the server."""
+        offer, network = self._loaded(recognizer)
+        right = None
+        if offer.canaries is not None:
+            tiles = canaries.fetched(offer.canaries, self.model(recognizer).folder, self.http)
+            right = round(canaries.share_right(offer.canaries, tiles, network), 4)
         report = {
             "artifact_sha256": offer.sha256,
             "version": offer.version,
@@ -188,7 +202,7 @@ class Phone:
             "device_model": self.model_name,
             "latency_ms": round(network.latency_ms(), 3),
             "memory_mb": round(peak_memory_mb(), 1),
-            "canary_accuracy": sum(right) / len(right) if right else None,
+            "canary_accuracy": right,
         }
         answer: dict[str, Any] = self.http.call("POST", f"api/v1/recognizers/{recognizer}/benchmarks", json=report).json()
         return answer

@@ -59,3 +59,7 @@ class WrongLength(Refused):
 
 class WrongDigest(Refused):
     """The file's SHA-256 is not the manifest's."""
+
+
+class WrongAnswers(Refused):
+    """This phone computes with the file something else than its maker did: the canaries' answers differ."""

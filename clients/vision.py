@@ -45,6 +45,11 @@ class Network:
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]
 
+    @property
+    def size(self) -> int:
+        """Pixels, the side of the square input."""
+        return int(self._input["shape"][1])
+
     def scores(self, pixels: np.ndarray) -> np.ndarray:
         """float32 [labels], the network's outputs as real numbers; `pixels` as `prepare` makes them."""
         self._interpreter.set_tensor(self._input["index"], pixels[np.newaxis])

@@ -203,6 +203,24 @@ MLFLOW_TRACKING_URI = env.url("MLFLOW_TRACKING_URI", "", schemes=("http", "https
 MLFLOW_TRACKING_TOKEN = env.text("MLFLOW_TRACKING_TOKEN")  # sent as a bearer token
 MLFLOW_LIMIT_S = 30  # seconds a night spends on it, whatever the server does; a dozen calls and 1 MB take two
 
+# What a file that phones of a tier get may take: bytes, and milliseconds of an inference on one thread of the machine that
+# carries out the nights. A phone of five years ago takes about twice as long as such a core, a new one half.
+PHONE_TIERS = {
+    "low": (
+        env.whole("TIER_LOW_BYTES", 4_000_000, least=10_000, most=200_000_000, unit="bytes"),
+        env.whole("TIER_LOW_MS", 60, least=1, most=10_000, unit="milliseconds"),
+    ),
+    "high": (
+        env.whole("TIER_HIGH_BYTES", 12_000_000, least=10_000, most=200_000_000, unit="bytes"),
+        env.whole("TIER_HIGH_MS", 60, least=1, most=10_000, unit="milliseconds"),
+    ),
+}
+# Core ML files are made by a process of their own. For width 1.0 and 256 pixels it took 17 s of a core and 1.3 GB.
+COREML_LIMIT_S = env.whole("COREML_LIMIT_S", 300, least=0, most=7200, unit="seconds (0: no Core ML files)")
+COREML_MEMORY_BYTES = 6 * 2**30  # bytes of data that it may hold, of which TensorFlow uses a part
+# How often a label must be right where a phone says it at all; below the score from which on it is, the phone says "not sure".
+SURE_PERCENT = env.whole("SURE_PERCENT", 90, least=50, most=99, unit="percent of the answers that must be right")
+
 # ---- releases ----------------------------------------------------------------------------------------------------
 SIGNING_KEY_FILE = Path(env.text("SIGNING_KEY_FILE", str(VAR_DIR / "keys" / "manifest.jwk")))
 MANIFEST_VALID_S = 7 * 86_400  # seconds; a phone that is offline for a week keeps its model but stops trusting the manifest

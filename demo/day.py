@@ -221,7 +221,7 @@ def use_model(day: Day, phone: Phone) -> None:
         for shot in unseen:
             right += phone.classify(day.recognizer, shot.read())[0][0] == shot.truth
             recognising.update()
-    benchmark = phone.report_benchmark(day.recognizer, [(shot.read(), shot.truth) for shot in unseen[:20]])
+    benchmark = phone.report_benchmark(day.recognizer)
     day.report["phone"] = {
         "verified": file.stem == day.report["release"]["sha256"],
         "accuracy": round(right / len(unseen), 4),

@@ -37,6 +37,7 @@ def _prepare_environment() -> Path:
     atexit.register(lambda: shutil.rmtree(var_dir, ignore_errors=True) if os.getpid() == owner else None)
     os.environ["VAR_DIR"] = str(var_dir)
     os.environ["BACKBONE_WEIGHTS"] = "random"  # tests never download
+    os.environ["COREML_LIMIT_S"] = "0"  # half a minute a night; the test of it says so
     os.environ["MODERATORS_FOR_FIRST"] = "1"  # one moderator accepts; tests of several say so
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     if server := os.environ.get("TEST_DATABASE_URL"):

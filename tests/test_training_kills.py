@@ -107,7 +107,7 @@ def assert_all_is_well(recognizer: Recognizer, *, version: int) -> None:
     assert row is not None and row.release.version == version == Release.objects.count()
     assert row.release.run.state == Run.State.RELEASED and row.release.run.verdict["passed"]
     artifacts = list(row.release.artifacts.all())
-    assert {each.format for each in artifacts} == {"float32", "int8"}
+    assert {each.format for each in artifacts} == {"float32", "float16", "int8", "canaries"}
     assert all(hashlib.sha256(store().get(f"blobs/{each.sha256}")).hexdigest() == each.sha256 for each in artifacts)
     for kind in ("blobs", "checkpoints", "runs", "snapshots", "weights"):
         for item in store().list(kind, ""):
@@ -132,7 +132,8 @@ def test_a_night_that_is_killed_three_times_at_every_stage_ends_with_a_release_a
     }  # fmt: skip
     # Killed in the middle it is begun once more, killed before or behind it is not.
     assert begun["training one with 16"] == 1
-    assert begun["training two with 16"] == begun["refit two with 52"] == begun["exporting"] == 2
+    assert begun["training two with 16"] == begun["refit two with 52"] == 2
+    assert begun["exporting"] == 4  # twice two files each time: of the refit, and of the chosen way
     assert runs.claim(tonight.pk) is None
 
     assert Checkpoint.objects.filter(run=tonight).exists()  # its process did not come to remove them
@@ -160,7 +161,7 @@ def test_a_photo_that_is_withdrawn_between_two_attempts_is_in_nothing_that_the_s
     assert tonight.state == Run.State.RELEASED, tonight.message
     assert str(gone.pk) not in {entry.photo for entry in snapshot.read(tonight.snapshot)}
     begun = nights.begun()
-    assert (begun["training one with 16"], begun["training one with 15"], begun["exporting"]) == (1, 1, 2)
+    assert (begun["training one with 16"], begun["training one with 15"], begun["exporting"]) == (1, 1, 4)
     while work_once():
         pass
     assert before and [digest for digest in before if store().size(f"checkpoints/{digest}") is not None] == []

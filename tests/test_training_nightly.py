@@ -20,7 +20,23 @@ from collector.moderation import decide
 from collector.storage import store
 from collector.volunteers import register
 from tests.nights import COLOURS, accepted, claimed, coin, collected, mean_colours
-from training import challenge, distrust, groups, network, nightly, photos, plan, process, release, runs, snapshot, weights
+from training import (
+    canaries,
+    challenge,
+    distrust,
+    groups,
+    metadata,
+    network,
+    nightly,
+    photos,
+    plan,
+    process,
+    release,
+    runs,
+    snapshot,
+    weights,
+)
+from training.formats import LITERT
 from training.images import INPUT_SPEC
 from training.models import PhotoValue, Release, Run
 from training.recipe import from_scratch
@@ -167,6 +183,7 @@ def candidate(monkeypatch):
             return SimpleNamespace(weights=trained, history={"loss": [1.0]}, seconds={"all": 1.0}, temperature=temperature)
 
         files = {kind: (DATA / f"{name}-{kind}.tflite").read_bytes() for kind in ("float32", "int8")}
+        files["float16"] = files["float32"]
         export = SimpleNamespace(export=lambda model, *, calibration: files)
         start = lambda backbone, weights: SimpleNamespace(backbone=backbone, weights=weights)  # noqa: E731
         monkeypatch.setitem(sys.modules, "training.finetune", SimpleNamespace(finetune=finetune, Start=start))
@@ -207,7 +224,6 @@ def test_a_good_candidate_is_released_with_all_that_a_night_leaves(recognizer, v
     assert run.verdict["passed"]
     metrics = run.metrics
     assert (metrics["held_out"], metrics["incumbent"], metrics["weights"]) == (36, None, "random")
-    assert (metrics["float_bytes"], metrics["int8_bytes"]) == (2132, 2856)
     assert set(metrics["seconds"]) == {
         "snapshot",
         "photos",
@@ -217,14 +233,23 @@ def test_a_good_candidate_is_released_with_all_that_a_night_leaves(recognizer, v
         "exporting",
         "evaluating",
         "gate",
+        "core ml",
         "values",
     }
     made = Release.objects.get()
     assert made.run == run
-    for artifact in made.artifacts.all():
-        assert store().get(f"blobs/{artifact.sha256}") == (DATA / f"good-{artifact.format}.tflite").read_bytes()
-        assert artifact.labels == ["copper", "silver", "gold"]
+    assert metrics["int8_bytes"] == made.artifacts.get(format="int8").bytes
+    assert metrics["float_bytes"] == made.artifacts.get(format="float32").bytes
+    assert {artifact.format for artifact in made.artifacts.all()} == {*LITERT, "canaries"}
+    for artifact in made.artifacts.exclude(format="canaries"):
+        told = metadata.read(store().get(f"blobs/{artifact.sha256}"))
+        assert (told["format"], told["run"], told["input"]) == (artifact.format, "1", artifact.input_spec)
+        assert told["labels"] == artifact.labels == ["copper", "silver", "gold"]
+        assert told["calibration"] == {"photos": 15, "sha256": metrics["export"]["sha256"]}
         assert artifact.metrics["held_out"] == 36
+    phones = made.artifacts.get(format="int8")
+    assert told["confidence"] == phones.answers["confidence"] == metrics["export"]["confidence"]
+    assert phones.answers["canaries"] == canaries.expected(store().get(f"blobs/{phones.sha256}"), 32)
     values = PhotoValue.objects.filter(run=run)
     assert values.count() == 15
     assert set(values.values_list("photo__split", flat=True)) == {"train"}
@@ -242,7 +267,7 @@ def test_files_are_as_sure_as_photos_to_choose_by_allow_and_the_next_night_begin
     collected(recognizer, volunteer, train=5, held=12)
     run = nights(recognizer, "1")
     assert run.metrics["temperature"] == 0.5  # not the refit's, which has learned these photos
-    assert [given.head[0].tolist() for given in exported] == [[2.0]]
+    assert [given.head[0].tolist() for given in exported] == [[2.0], [2.0]]  # the refit's, and the chosen way's
     assert weights.load(run.weights_sha256).head[0].tolist() == [1.0]
 
 

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from training.account import Account
+from training.formats import ALL
 
 NEAR = 10  # confusions listed
 STARTS = {
     "none": "the weights that come with this program, which drawn things have taught to see",
     "random": "random weights",
 }
-FILES = {"float32": "LiteRT float32, for reference", "int8": "LiteRT int8 per channel, uint8 in and out, for phones"}
 
 
 def model_card(account: Account) -> bytes:
@@ -59,7 +59,7 @@ def _what(account: Account) -> str:
 
 
 def _file(artifact: Mapping[str, Any]) -> tuple[Any, ...]:
-    return artifact["format"], FILES.get(artifact["format"], "–"), artifact["bytes"], f"`{artifact['sha256']}`"
+    return artifact["format"], ALL[artifact["format"]].about, artifact["bytes"], f"`{artifact['sha256']}`"
 
 
 def _use() -> str:

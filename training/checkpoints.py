@@ -14,7 +14,7 @@ from training.arrays import pack, unpack
 from training.models import Checkpoint, Run
 
 KIND = "checkpoints"
-FORMAT = 2  # of what stages keep; whoever changes that raises it, and a night that an upgrade cut in two begins anew
+FORMAT = 3  # of what stages keep; whoever changes that raises it, and a night that an upgrade cut in two begins anew
 
 
 @dataclass(frozen=True)

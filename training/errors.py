@@ -51,6 +51,14 @@ class ExportFailed(Problem):
     status, code, title = 500, "export-failed", "The exported file is not what phones can run."
 
 
+class HarmfulFormat(Problem):
+    status, code, title = 422, "harmful-format", "Files of this format would harm who uses them."
+
+
+class UnknownFormat(Problem):
+    status, code, title = 422, "unknown-format", "There is no such format."
+
+
 class ForeignModel(Problem):
     status, code, title = 422, "foreign-model", "The file is not a LiteRT model that classifies images."
 

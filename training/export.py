@@ -1,7 +1,7 @@
-"""EXPORT: writes the trained network as LiteRT files, float32 for reference and int8 for phones."""
+"""EXPORT: writes the trained network as LiteRT files: float32 for reference, float16, and int8 for phones."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -13,8 +13,9 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 def export(model: keras.Model, *, calibration: np.ndarray) -> dict[str, bytes]:
     """LiteRT files of `model` (pixels 0…255 [n, s, s, 3] → softmax), each with a static batch of one.
 
-    "float32": float in and out, 0…255. "int8": full integer, weights per channel, uint8 in and out; its ranges come from
-    `calibration`, uint8 [n, s, s, 3]. One value of its input is one level of a pixel (scale 1, zero point 0).
+    "float32": float in and out, 0…255; "float16": the same with weights of 16 bits. "int8": full integer, weights per channel,
+    uint8 in and out; its ranges come from `calibration`, uint8 [n, s, s, 3]. One value of its input is one level of a pixel
+    (scale 1, zero point 0).
     """
 
     def representative() -> Iterator[list[np.ndarray]]:
@@ -23,9 +24,10 @@ def export(model: keras.Model, *, calibration: np.ndarray) -> dict[str, bytes]:
             yield [image[None].astype(np.float32)]
 
     with tempfile.TemporaryDirectory() as folder:
-        _save(model, folder)
+        save(model, folder)
         return {
             "float32": _convert(folder),
+            "float16": _convert(folder, optimizations=[tf.lite.Optimize.DEFAULT], supported_types=[tf.float16]),
             "int8": _convert(
                 folder,
                 optimizations=[tf.lite.Optimize.DEFAULT],
@@ -42,7 +44,7 @@ def export(model: keras.Model, *, calibration: np.ndarray) -> dict[str, bytes]:
 def export_float(model: keras.Model) -> bytes:
     """The float32 LiteRT file of any model with one input, with a static batch of one."""
     with tempfile.TemporaryDirectory() as folder:
-        _save(model, folder)
+        save(model, folder)
         return _convert(folder)
 
 
@@ -52,7 +54,7 @@ def _full_range(shape: tuple[int, int, int]) -> np.ndarray:
     return np.broadcast_to(ramp[None, None, :, None], (1, *shape)).copy()
 
 
-def _save(model: keras.Model, folder: str) -> None:
+def save(model: keras.Model, folder: str) -> None:
     """A SavedModel with one function and all weights as constants.
 
     `model.export(format="litert")` saves the same network with its 260 variables, once for each file: 37 s of a core instead of
@@ -67,10 +69,13 @@ def _save(model: keras.Model, folder: str) -> None:
     tf.saved_model.save(module, folder, signatures=module.serve)
 
 
-def _convert(folder: str, *, supported_ops: list[Any] | None = None, **settings: Any) -> bytes:
+def _convert(
+    folder: str, *, supported_ops: list[Any] | None = None, supported_types: Sequence[Any] = (), **settings: Any
+) -> bytes:
     """One LiteRT file of the SavedModel in `folder`; `settings` are attributes of TensorFlow's converter."""
     converter = tf.lite.TFLiteConverter.from_saved_model(folder)
     converter.target_spec.supported_ops = supported_ops or [tf.lite.OpsSet.TFLITE_BUILTINS]
+    converter.target_spec.supported_types = list(supported_types)
     for name, value in settings.items():
         setattr(converter, name, value)
     converted: bytes = converter.convert()

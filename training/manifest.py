@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from joserfc.jwk import OKPKey
 from collector.models import Label
 from training.errors import ManifestRefused
 from training.keys import signing_key
-from training.models import Channel, Release
+from training.models import Artifact, Channel, Release
 from training.release import KIND
 
 ALGORITHM = "Ed25519"
@@ -44,17 +45,24 @@ def payload(row: Channel, release: Release, *, now: float) -> dict[str, Any]:
         "minimum_app": release.minimum_app,
         "rollout": row.rollout,
         "labels": [{"slug": slug, "name": names.get(slug, slug)} for slug in slugs],
-        "artifacts": [
-            {
-                "format": artifact.format,
-                "sha256": artifact.sha256,
-                "bytes": artifact.bytes,
-                "url": f"{settings.SITE_URL}/{KIND}/{artifact.sha256}",
-                "input": artifact.input_spec,
-            }
-            for artifact in artifacts
-        ],
+        "artifacts": [_described(artifact, artifacts) for artifact in artifacts if artifact.format != Artifact.Format.CANARIES],
     }
+
+
+def _described(artifact: Artifact, among: Sequence[Artifact]) -> dict[str, Any]:
+    """What the manifest says of one file; `among`: the release's artifacts, of which one may be the canaries' pictures."""
+    content = {**_blob(artifact), "format": artifact.format, "input": artifact.input_spec}
+    pictures = next((each for each in among if each.format == Artifact.Format.CANARIES), None)
+    if confidence := artifact.answers.get("confidence"):
+        content["confidence"] = confidence
+    if pictures and (canaries := artifact.answers.get("canaries")):
+        content["canaries"] = {**_blob(pictures), **canaries}
+    return content
+
+
+def _blob(artifact: Artifact) -> dict[str, Any]:
+    url = f"{settings.SITE_URL}/{KIND}/{artifact.sha256}"
+    return {"sha256": artifact.sha256, "bytes": artifact.bytes, "url": url}
 
 
 def verify(token: str, jwks: dict[str, Any], *, now: float, lowest_version: int) -> dict[str, Any]:

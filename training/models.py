@@ -151,16 +151,22 @@ class Artifact(models.Model):
 
     class Format(models.TextChoices):
         FLOAT32 = "float32", "LiteRT float32 (reference)"
+        FLOAT16 = "float16", "LiteRT with float16 weights"
         INT8 = "int8", "LiteRT int8 per channel, uint8 in and out"
-        COREML = "coreml", "Core ML, converted, not executed"
+        COREML_FP16 = "coreml-fp16", "Core ML float16, converted, not executed"
+        COREML_INT8 = "coreml-int8", "Core ML with 8-bit weights, converted, not executed"
+        CANARIES = "canaries", "pictures by formula, for the phone's own check"
 
     run = models.ForeignKey(Run, models.PROTECT, related_name="artifacts")
-    format = models.CharField(max_length=10, choices=Format)
+    format = models.CharField(max_length=16, choices=Format)
     sha256 = models.CharField(max_length=64, db_index=True)  # asked on every blob download
     bytes = models.PositiveIntegerField()
     input_spec = models.JSONField(help_text="size, dtype, range, resize: all a phone needs to feed it")
     labels = models.JSONField(help_text="ordered label slugs, one per output")
     metrics = models.JSONField(default=dict)
+    answers = models.JSONField(
+        default=dict, help_text="how to read its answers (confidence), and what it must answer (canaries): for the manifest"
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "format"], name="one_artifact_a_format")]

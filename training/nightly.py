@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 
-from training import checkpoints, cluster, distrust, groups, plan, probe, release, runs, weights
+from training import checkpoints, cluster, coreml, distrust, finish, fitness, groups, plan, probe, release, runs, weights
 from training.aftermath import Features, ask_for_tomorrow, doubt, tell_conditions, tell_worth
 from training.checkpoints import Result
 from training.choose import Choice, Tried, choose
 from training.confidence import cooled
 from training.errors import EmptySnapshot, NothingHeldOut, TooFewPhotos
 from training.evaluate import classify, inputs_outputs, latency_ms, report
+from training.formats import LITERT
 from training.gate import Check, Verdict, judge
 from training.images import Progress
 from training.incumbent import comparable
 from training.models import Run
-from training.outcome import FORMATS, exported, news, tell_people
+from training.outcome import exported, news, tell_people
 from training.photos import Photos, ready, without
 from training.plan import Plan
 from training.recipe import Recipe
@@ -36,6 +37,7 @@ REFIT = "refit"
 # For int8 ranges; each takes a tenth of a CPU second. Files made from 50, 100, 200 and 400 photos agreed with float32 on 97.0,
 # 95.9, 96.6 and 97.6 % of 296 others: no difference beyond noise.
 CALIBRATION_PHOTOS = 100
+SAME_PHOTOS = 16  # that are put to a file again and again, to see whether it answers the same
 
 
 class Clock:
@@ -95,27 +97,31 @@ def night(run: Run, *, progress: Progress) -> None:
         final = _refit(run, tonight, recipe, photos, progress) if recipe.refit else chosen
     _dismiss()
     with clock.stage("exporting"):
-        files = _export(run, tonight, final, chosen.facts["temperature"], photos)
+        files = _export(run, tonight, final, chosen, photos)
     with clock.stage("evaluating"):
         measured, probabilities = _evaluate(run, tonight, photos.test, files.arrays, progress)
     with clock.stage("gate"):
-        verdict = _judge(tonight, photos, files.arrays, probabilities, known["history"])
+        verdict = _judge(tonight, photos, files.arrays, probabilities, known["history"], measured["latency_ms"])
     with clock.stage("values"):
         features = Features(files.arrays["features of learnable"][: len(photos.train)], files.arrays["features of test"])
         tell_worth(run, tonight, photos.train, photos.test, features, probabilities["incumbent"], probabilities["int8"])
         tell_conditions(run, photos.test)
     facts = {
         "temperature": round(chosen.facts["temperature"], 3),
+        "export": files.facts,
         "cpu_seconds": round(time.process_time(), 1),
         "seconds": clock.seconds,
     }
     runs.write(run, metrics=run.metrics | measured | facts, verdict=verdict.as_json())
+    if verdict.passed:
+        with clock.stage("core ml"):
+            files = _with_coreml(run, tonight, final, chosen, files)
     with clock.stage("files"):
         tell_people(run, tonight, photos.test, chosen.facts["history"], files.arrays, measured, probabilities)
     if verdict.passed:
         runs.advance(run, "publishing")
         weights.keep(run, _weights_of(chosen))
-        artifacts = exported(tonight, recipe, files.arrays, measured)
+        artifacts = exported(tonight, recipe, files, measured)
         release.publish(run=run, artifacts=artifacts, replaces=tonight.incumbent, message=news(tonight, measured))
     else:
         runs.finish(run, Run.State.KEPT, f"The gate refused the candidate. {verdict.reason()} {news(tonight, measured)}")
@@ -252,44 +258,71 @@ def _tidy(run: Run) -> None:
 
 
 # ---- the files ---------------------------------------------------------------------------------------------------
-def _export(run: Run, tonight: Plan, final: Result, temperature: float, photos: Photos) -> Result:
-    """The LiteRT files, and how the network sees the photos (embed.Embedded) that it could learn from and those of the test:
-    "features of learnable", "features of test" float16 [n, d], and "peaks of learnable" float16 [n, 2].
+def _export(run: Run, tonight: Plan, final: Result, chosen: Result, photos: Photos) -> Result:
+    """The LiteRT files, final to the byte, and how the network sees the photos (embed.Embedded) that it could learn from and
+    those of the test: "features of learnable", "features of test" float16 [n, d], and "peaks of learnable" float16 [n, 2].
 
-    `temperature` is the chosen way's: a refit has learned the photos that would tell it.
+    How sure the files are is found with the chosen way's weights: a refit has learned the photos that would tell it.
     """
 
     def work() -> Result:
         from training.embed import embed
-        from training.export import export
-        from training.network import assemble, restored
 
-        trained = _weights_of(final)
-        network, classifier = restored(replace(trained, head=cooled(trained.head, temperature)))
-        model, _ = assemble(network, classifier)
-        files = export(model, calibration=_evenly(photos.train.pixels, CALIBRATION_PHOTOS))
-        arrays = {name: np.frombuffer(data, np.uint8) for name, data in files.items()}
+        used = finish.calibration_rows(photos.train.ids, CALIBRATION_PHOTOS)
+        ids, pixels = [photos.train.ids[row] for row in used], photos.train.pixels[used]
+        network, classifier, converted = _converted(final, chosen, pixels)
+        judged_by = None if final is chosen else _converted(chosen, chosen, pixels)[2]["int8"]
+        facts: dict[str, Any] = {
+            "recognizer": run.recognizer.slug,
+            "run": run.slot,
+            "snapshot": run.snapshot.digest if run.snapshot else "",
+            "labels": tonight.classes.labels,
+            "calibration": {"photos": len(ids), "sha256": finish.calibration_digest(ids, pixels)},
+        }
+        done = finish.finish(
+            converted, judged_by=judged_by, photos=photos.validation, labels=tonight.classes.labels, facts=facts
+        )
+        arrays = {name: np.frombuffer(data, np.uint8) for name, data in done.files.items()}
         parts = {"learnable": photos.learnable, "test": photos.test}
         seen = embed(network, classifier, tonight.recipes[-1].boundary, parts)
         arrays |= {f"features of {name}": found.features.astype(np.float16) for name, found in seen.items()}
-        return Result({}, arrays | {"peaks of learnable": seen["learnable"].peaks.astype(np.float16)})
+        known = {"confidence": done.confidence, "int8_temperature": round(done.temperature, 3), **facts["calibration"]}
+        return Result(known, arrays | {"peaks of learnable": seen["learnable"].peaks.astype(np.float16)})
 
     return checkpoints.stage(run, "exporting", tonight.digest, work)
 
 
-def _evenly(images: np.ndarray, most: int) -> np.ndarray:
-    """At most `most` images, spread over all of them: which ones depends on the photos alone."""
-    return images[np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).astype(int))]
+def _converted(trained: Result, chosen: Result, calibration: np.ndarray) -> tuple[Any, Any, dict[str, bytes]]:
+    """(network, head, LiteRT files) of trained weights, cooled by the chosen way's temperature."""
+    from training.export import export
+    from training.network import assemble, restored
+
+    weights_ = _weights_of(trained)
+    network, classifier = restored(replace(weights_, head=cooled(weights_.head, chosen.facts["temperature"])))
+    return network, classifier, export(assemble(network, classifier)[0], calibration=calibration)
+
+
+def _with_coreml(run: Run, tonight: Plan, final: Result, chosen: Result, files: Result) -> Result:
+    """The files with Core ML's beside them; without, where they could not be made, which the run notes."""
+    facts = {
+        "temperature": chosen.facts["temperature"],
+        "labels": tonight.classes.labels,
+        "about": {"recognizer": run.recognizer.slug, "run": run.slot, "confidence": files.facts["confidence"]},
+    }
+    made, note = coreml.packages(final.arrays["weights"].tobytes(), facts)
+    if note:
+        runs.write(run, metrics=run.metrics | {"coreml": note})
+    return Result(files.facts, files.arrays | {name: np.frombuffer(data, np.uint8) for name, data in made.items()})
 
 
 # ---- how good it is, by the exported bytes -----------------------------------------------------------------------
 def _evaluate(
     run: Run, tonight: Plan, test: Seen, files: dict[str, np.ndarray], progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(metrics, probabilities of "float32", "int8" and "incumbent"): each by running the file itself on the held-out photos."""
+    """(metrics, probabilities of each LiteRT format and "incumbent"): each by running the file itself on the test photos."""
 
     def work() -> Result:
-        arrays = {name: classify(files[name].tobytes(), test.pixels, progress=progress) for name in FORMATS}
+        arrays = {name: classify(files[name].tobytes(), test.pixels, progress=progress) for name in LITERT}
         incumbent = comparable(tonight, test.pixels.shape[1])
         if incumbent is not None:
             arrays["incumbent"] = classify(incumbent, test.pixels, progress=progress)
@@ -299,6 +332,7 @@ def _evaluate(
     reports = {name: report(scores, test.truth, tonight.classes.labels) for name, scores in found.arrays.items()}
     metrics = {
         "float": reports["float32"],
+        "float16": {name: reports["float16"][name] for name in ("n", "right", "accuracy", "interval")},
         "int8": reports["int8"],
         "incumbent": reports.get("incumbent"),
         "held_out": len(test),
@@ -310,7 +344,12 @@ def _evaluate(
 
 
 def _judge(
-    tonight: Plan, photos: Photos, files: dict[str, np.ndarray], probabilities: dict[str, Any], history: dict[str, Any]
+    tonight: Plan,
+    photos: Photos,
+    files: dict[str, np.ndarray],
+    probabilities: dict[str, Any],
+    history: dict[str, Any],
+    latency: float,
 ) -> Verdict:
     int8 = files["int8"].tobytes()
     return judge(
@@ -322,7 +361,11 @@ def _judge(
         io=inputs_outputs(int8),
         groups=[groups.cluster(group) for group in photos.test.groups],
         history=history,
-        further=[_probed(tonight, photos, int8, files["peaks of learnable"])],
+        further=[
+            *fitness.budgets(size=len(int8), latency_ms=latency, tiers=settings.PHONE_TIERS),
+            fitness.same_answers(int8, photos.test.pixels[:SAME_PHOTOS]),
+            _probed(tonight, photos, int8, files["peaks of learnable"]),
+        ],
     )
 
 

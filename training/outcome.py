@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from training import release, runs, snapshot
-from training.images import INPUT_SPEC
+from training import canaries, formats, release, runs, snapshot
+from training.checkpoints import Result
+from training.finish import spec
+from training.formats import COREML, LITERT
 from training.incumbent import int8_of
 from training.leave import leave
 from training.models import Run
@@ -14,18 +16,27 @@ from training.plan import Plan
 from training.recipe import Recipe
 from training.seen import Seen
 
-FORMATS = ("float32", "int8")
 
-
-def exported(tonight: Plan, recipe: Recipe, files: dict[str, np.ndarray], measured: dict[str, Any]) -> list[release.Exported]:
-    """The files with what phones must know of them, on their way into a release."""
-    spec, labels = INPUT_SPEC(recipe.image_size), tonight.classes.labels
-    accuracy = {"float32": measured["float"]["accuracy"], "int8": measured["int8"]["accuracy"]}
+def exported(tonight: Plan, recipe: Recipe, files: Result, measured: dict[str, Any]) -> list[release.Exported]:
+    """The files with what phones must know of them, and the pictures by which they check int8, on their way into a release."""
+    size, labels = recipe.image_size, tonight.classes.labels
+    accuracy = {name: measured["float" if name == "float32" else name]["accuracy"] for name in LITERT}
+    int8 = files.arrays["int8"].tobytes()
+    answers = {"int8": {"confidence": files.facts["confidence"], "canaries": canaries.expected(int8, size)}}
     return [
-        release.Exported(
-            name, files[name].tobytes(), spec, labels, {"accuracy": accuracy[name], "held_out": measured["held_out"]}
-        )
-        for name in FORMATS
+        *(
+            release.Exported(
+                name,
+                files.arrays[name].tobytes(),
+                spec(name, size),
+                labels,
+                {"accuracy": accuracy.get(name), "held_out": measured["held_out"], "executed": formats.named(name).executed},
+                answers.get(name, {}),
+            )
+            for name in (*LITERT, *COREML)
+            if name in files.arrays
+        ),
+        release.Exported("canaries", canaries.sheet(), {"width": canaries.SIDE}, labels, {}),
     ]
 
 
@@ -71,7 +82,8 @@ def tell_people(
     backbone = tonight.backbone
     artifacts = [
         {"format": name, "sha256": hashlib.sha256(files[name].tobytes()).hexdigest(), "bytes": len(files[name])}
-        for name in FORMATS
+        for name in (*LITERT, *COREML)
+        if name in files
     ]
     left = leave(
         run,

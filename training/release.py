@@ -5,7 +5,7 @@ A version only rises, also to roll back; every move of a channel is conditional 
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
@@ -35,13 +35,15 @@ BUCKETS = 10_000  # of devices: a ramp is exact to a hundredth of a percent
 
 @dataclass(frozen=True)
 class Exported:
-    """One exported file on its way into a release; `labels` are ordered slugs, one per output."""
+    """One exported file on its way into a release; `labels` are ordered slugs, one per output; `answers` is what the manifest
+    says of its answers, "confidence" and "canaries"."""
 
     format: str
     data: bytes
     input_spec: dict[str, Any]
     labels: list[str]
     metrics: dict[str, Any]
+    answers: dict[str, Any] = field(default_factory=dict)
 
 
 def publish(
@@ -67,6 +69,7 @@ def publish(
                     "input_spec": artifact.input_spec,
                     "labels": artifact.labels,
                     "metrics": artifact.metrics,
+                    "answers": artifact.answers,
                 },
             )[0]
             for artifact, digest in zip(artifacts, digests, strict=True)
