@@ -1,10 +1,10 @@
-"""The worker's side of the night: opening tonight's slots, starting what waits in a process of its own, looking at photos."""
+"""The worker's side of the night and after it: tonight's slots, runs in processes of their own, photos, rollouts."""
 
 from uuid import UUID
 
 from collector.models import Recognizer
 from config.duties import duty
-from training import checkpoints, looks, plan, process, runs
+from training import checkpoints, looks, plan, process, runs, watch
 from training.models import Run
 
 
@@ -29,3 +29,8 @@ def tidy(run_id: int) -> None:
 @duty(queue="images", due=looks.unseen)
 def look(photo_id: str) -> None:
     looks.see(photo_id=UUID(photo_id))
+
+
+@duty(queue="images", due=watch.due)
+def watch_channel(channel_id: int) -> None:
+    watch.look(channel_id=channel_id)
