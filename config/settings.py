@@ -237,6 +237,18 @@ DELTA_LEASE_S = 120  # seconds a worker may take for one
 DELTA_ATTEMPTS = 3  # tries before a pair is set aside: phones get the whole file
 BLOB_REDIRECT = env.flag("BLOB_REDIRECT", False)  # with S3: send phones to the bucket for whole files
 BLOB_REDIRECT_S = 3600  # seconds such an address works: a 10-MB file at 3 KB/s
+# How an automatic channel offers a new release: percent of devices, seconds there at the least, reports on it at the least.
+# Nine hours in all: a ramp that meets no doubt is over before the next night.
+RAMP_STEPS = ((1, 3 * 3600, 10), (10, 3 * 3600, 50), (50, 3 * 3600, 200))
+# The risk that a release which is no worse is halted, over all measures and however long it is watched.
+ROLLOUT_RISK_PERCENT = env.whole("ROLLOUT_RISK_PERCENT", 2, least=1, most=50, unit="percent")
+REPORTS_PER_SOURCE = env.whole(
+    "REPORTS_PER_SOURCE", 2, least=1, most=10**6, unit="reports of one network address on a file that count in the test"
+)
+WATCH_EVERY_S = 60  # seconds between two looks at a channel's reports
+WATCH_REPORTS = 4000  # reports of each side that a look reads, the first that came; 500 tell what there is to tell
+DASHBOARD_ROWS = 100  # lines (version and device model) of the page of reports, the most reported first; models are free text
+BASELINE_DAYS = 14  # days; older reports on the release before come from other phones and other versions of their systems
 BENCHMARKS_PER_DAY = env.whole("BENCHMARKS_PER_DAY", 1000, least=1, most=10**6, unit="benchmark reports per address")
 
 # ---- newsletter --------------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ def test_a_manifest_names_everything_a_phone_needs(signed, settings):
         "expires_at": 1_795_399_200 + settings.MANIFEST_VALID_S,
         "minimum_app": "1.0",
         "rollout": 100,
+        "arm": "",
         "labels": [{"slug": slug, "name": slug.capitalize()} for slug in ("copper", "silver", "gold")],
     }
     assert (artifact["format"], artifact["bytes"], artifact["input"]) == ("int8", 5, {"width": 32, "height": 32})

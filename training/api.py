@@ -24,6 +24,8 @@ from training.errors import BlobUnavailable, NothingReleased, RangeNotSatisfiabl
 from training.serializers import BenchmarkSerializer, KeySetSerializer
 
 DEVICE_LENGTH = 64  # characters, as in Benchmark.device
+ABOUT = ("app", "platform", "tier")  # what a phone may say of itself beside its device id
+ABOUT_LENGTH = 20  # characters, as in Benchmark.platform; what is longer is no platform that a release is for
 IMMUTABLE = "public, max-age=31536000, immutable"  # a blob is named by its digest: a year, the most that is customary
 _IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="ETag of the last answer")
 
@@ -40,6 +42,11 @@ class Manifest(_Public):
         parameters=[
             OpenApiParameter("channel", str, description=f"default: {release.STABLE}"),
             OpenApiParameter("device", str, description="a random id; without it, only full rollouts are offered"),
+            OpenApiParameter(
+                "app", str, description="the app's version, e.g. 1.10: the newest release that it can run is offered"
+            ),
+            OpenApiParameter("platform", str, description="e.g. android; without it, nothing is offered that is only for some"),
+            OpenApiParameter("tier", str, description="the device's tier, as the app classes it; as `platform`"),
             _IF_NONE_MATCH,
         ],
         responses={
@@ -56,7 +63,9 @@ class Manifest(_Public):
         row = release.pointer(recognizer, name)
         if row is None:
             raise NothingReleased(f"{recognizer.name} has released nothing on {name} yet.", recognizer=slug, channel=name)
-        token = manifest.sign(row, release.offered(row, device)).encode()
+        about = {name: request.query_params.get(name, "")[:ABOUT_LENGTH] for name in ABOUT}
+        found, arm = release.offered(row, device, **about), release.arm_of(row, device, **about)
+        token = manifest.sign(row, found, arm=arm).encode()
         etag = f'"{hashlib.sha256(token).hexdigest()}"'
         headers = {"ETag": etag, "Cache-Control": f"public, max-age={settings.MANIFEST_CACHE_S}"}
         whole = HttpResponse(token, content_type="application/jose", headers=headers)
@@ -165,7 +174,7 @@ class Benchmarks(APIView):
         asked.is_valid(raise_exception=True)
         address = client_address(request._request)
         limits.spend(limits.of_address("benchmarks", address, settings.BENCHMARKS_PER_DAY))
-        row, first = benchmarks.report(recognizer=recognizer, **asked.validated_data)
+        row, first = benchmarks.report(recognizer=recognizer, address=address, **asked.validated_data)
         return Response(BenchmarkSerializer(row).data, status=201 if first else 200)
 
 

@@ -131,6 +131,14 @@ class NotAPercentage(Problem):
     status, code, title = 422, "not-a-percentage", "The rollout is a whole percentage from 0 to 100."
 
 
+class NothingToHalt(Problem):
+    status, code, title = 409, "nothing-to-halt", "The channel has neither an arm nor a ramp under way."
+
+
+class NoSuchTarget(Problem):
+    status, code, title = 422, "no-such-target", "The phones that a release is for cannot be told like this."
+
+
 class SigningKeyProblem(Problem):
     status, code, title = 500, "signing-key", "The key that signs manifests cannot be used."
 

@@ -20,17 +20,18 @@ ALGORITHM = "Ed25519"
 TYPE = "photorally-manifest+jwt"  # a token of another purpose, signed by the same key, is no manifest
 
 
-def sign(row: Channel, release: Release, *, now: float | None = None) -> str:
-    """The manifest that offers `release` on the channel. Within MANIFEST_PERIOD_S the same offer is the same bytes:
-    the time is floored and Ed25519 signs deterministically. `now`: Unix seconds, the present if None.
+def sign(row: Channel, release: Release, *, arm: str = "", now: float | None = None) -> str:
+    """The manifest that offers `release` on the channel; `arm` as release.arm_of says. Within MANIFEST_PERIOD_S the same offer
+    is the same bytes: the time is floored and Ed25519 signs deterministically. `now`: Unix seconds, the present if None.
     """
     key = signing_key()
     header = {"alg": ALGORITHM, "typ": TYPE, "kid": key.thumbprint()}
-    content = json.dumps(payload(row, release, now=time.time() if now is None else now), sort_keys=True, separators=(",", ":"))
+    facts = payload(row, release, arm=arm, now=time.time() if now is None else now)
+    content = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return jws.serialize_compact(header, content.encode(), key, algorithms=[ALGORITHM])
 
 
-def payload(row: Channel, release: Release, *, now: float) -> dict[str, Any]:
+def payload(row: Channel, release: Release, *, arm: str = "", now: float) -> dict[str, Any]:
     """What is signed. Times are Unix seconds; a phone refuses a manifest after `expires_at` or with a lower `version`."""
     issued = int(now) // settings.MANIFEST_PERIOD_S * settings.MANIFEST_PERIOD_S
     artifacts = list(release.artifacts.order_by("format"))
@@ -44,6 +45,7 @@ def payload(row: Channel, release: Release, *, now: float) -> dict[str, Any]:
         "expires_at": issued + settings.MANIFEST_VALID_S,
         "minimum_app": release.minimum_app,
         "rollout": row.rollout,
+        "arm": arm,
         "labels": [{"slug": slug, "name": names.get(slug, slug)} for slug in slugs],
         "artifacts": [_described(artifact, artifacts) for artifact in artifacts if artifact.format != Artifact.Format.CANARIES],
     }

@@ -1,6 +1,7 @@
 """The rows of SNAPSHOT → … → RELEASE → PHONE: what a night learned from, what came of it, and what phones may get."""
 
 import uuid
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -189,6 +190,8 @@ class Release(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.PUBLISHED)
     rolls_back_to = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="+")
     minimum_app = models.CharField(max_length=20, default="1.0")
+    platforms = models.JSONField(default=list, blank=True, help_text='only for these, e.g. ["android"]; empty: for all')
+    tiers = models.JSONField(default=list, blank=True, help_text="only for devices of these tiers; empty: for all")
     published_at = models.DateTimeField(default=timezone.now, editable=False)
     left_at = models.DateTimeField(null=True, editable=False, help_text="when no channel offered it any more")
 
@@ -201,19 +204,43 @@ class Release(models.Model):
 
 
 class Channel(models.Model):
-    """The pointer that phones follow: which release a channel offers, to which share of devices, over which one before."""
+    """The pointer that phones follow: which release a channel offers, to which share of devices, over which one before, and
+    which one is tried beside it."""
 
     recognizer = models.ForeignKey(Recognizer, models.PROTECT, related_name="channels")
     name = models.SlugField(max_length=20, default="stable")
     release = models.ForeignKey(Release, models.PROTECT, related_name="+")
     previous = models.ForeignKey(Release, models.PROTECT, null=True, blank=True, related_name="+")
     rollout = models.PositiveSmallIntegerField(default=100, help_text="percent of devices; the others stay at `previous`")
+    arm = models.ForeignKey(
+        Release,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="tried by half of the devices that take part",
+    )
+    arm_percent = models.PositiveSmallIntegerField(
+        default=0, help_text="percent of devices that take part, half of them as control"
+    )
+    arm_number = models.PositiveIntegerField(default=0, editable=False)  # each arm draws its devices anew
+    earlier = models.ManyToManyField(
+        Release, related_name="+", editable=False, help_text="complete releases: for phones that newer ones are not for"
+    )
+    automatic = models.BooleanField(
+        default=False, help_text="new releases begin at the first step and go on by themselves while they are not worse"
+    )
+    paused = models.BooleanField(
+        default=False, help_text="the ramp does not go on by itself; it is still halted if it is worse"
+    )
     changed_at = models.DateTimeField(default=timezone.now)
+    watched_at = models.DateTimeField(null=True, editable=False, help_text="when the reports were last looked at")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["recognizer", "name"], name="one_pointer_a_channel"),
             models.CheckConstraint(condition=Q(rollout__range=(0, 100)), name="rollout_is_percent"),
+            models.CheckConstraint(condition=Q(arm_percent__range=(0, 100)), name="arm_is_percent"),
         ]
 
     def __str__(self) -> str:
@@ -245,6 +272,45 @@ class Encoded(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sha256[:12]} {f'by {self.base[:12]}' if self.base else 'by itself'}: {self.state}"
+
+
+class AppendOnly(models.QuerySet["Move"]):
+    """Rows that are only added: what an operator did cannot be made undone by another."""
+
+    def update(self, **values: Any) -> int:
+        raise TypeError("Moves are only added.")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise TypeError("Moves are only added.")
+
+
+class Move(models.Model):
+    """One move of a channel: who, when, what, from where to where, and why. Only added, in the move's own transaction."""
+
+    channel = models.ForeignKey(Channel, models.PROTECT, related_name="moves")
+    made_at = models.DateTimeField(default=timezone.now, editable=False)
+    by = models.CharField(max_length=150, help_text="a user's name, a command's, a night's, or “automatic”")
+    verb = models.CharField(max_length=20)
+    before = models.JSONField(help_text="what the channel offered: versions and shares")
+    after = models.JSONField()
+    why = models.CharField(max_length=500, blank=True)
+
+    objects = AppendOnly.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["channel", "-made_at"], name="moves_of_a_channel")]
+
+    def __str__(self) -> str:
+        return f"{self.made_at:%Y-%m-%d %H:%M} {self.channel.recognizer.slug}/{self.channel.name}: {self.verb} by {self.by}"
+
+    def save(self, *args: Any, **options: Any) -> None:
+        if not self._state.adding:
+            raise TypeError("Moves are only added.")
+        super().save(*args, **options)
+
+    def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
+        raise TypeError("Moves are only added.")
 
 
 class PhotoValue(models.Model):
@@ -350,7 +416,8 @@ class RunFile(models.Model):
 
 
 class Benchmark(models.Model):
-    """What one device measured of one artifact. No personal data: the device is a random id it may change."""
+    """What one device measured of one artifact. No personal data: the device is a random id it may change, and the network
+    address is kept as one of 65,536 buckets, drawn anew for each file."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     recognizer = models.ForeignKey(Recognizer, models.CASCADE, related_name="benchmarks")
@@ -358,9 +425,16 @@ class Benchmark(models.Model):
     version = models.PositiveIntegerField()
     device = models.CharField(max_length=64)
     device_model = models.CharField(max_length=80, blank=True)
+    platform = models.CharField(max_length=20, blank=True)
+    tier = models.CharField(max_length=20, blank=True)
+    source = models.CharField(max_length=4, blank=True, editable=False)  # so that one address cannot outvote the others
     latency_ms = models.FloatField(help_text="median of one inference")
+    cold_start_ms = models.FloatField(null=True, blank=True, help_text="from opening the file to the first answer")
     memory_mb = models.FloatField(null=True, blank=True)
     canary_accuracy = models.FloatField(null=True, blank=True)
+    answers = models.PositiveIntegerField(null=True, blank=True, help_text="answers of this file that the user saw")
+    corrections = models.PositiveIntegerField(null=True, blank=True, help_text="how many of them the user corrected")
+    first_at = models.DateTimeField(default=timezone.now, editable=False)  # its place in the order, also when it is corrected
     reported_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -368,6 +442,10 @@ class Benchmark(models.Model):
         constraints = [
             # A device that retries its report counts once.
             models.UniqueConstraint(fields=["recognizer", "device", "artifact_sha256"], name="one_benchmark_a_device")
+        ]
+        indexes = [
+            # Is there news since the watch last looked? Asked for every channel twice a second by `manage.py work`.
+            models.Index(fields=["recognizer", "-reported_at"], name="newest_benchmarks")
         ]
 
     def __str__(self) -> str:

@@ -1,21 +1,20 @@
-"""RELEASE: makes exported files a release that phones may get, and moves the pointer that phones follow.
+"""RELEASE: makes exported files a release that phones may get, and points a channel at it or back.
 
-A version only rises, also to roll back; every move of a channel is conditional on where it pointed before.
+A version only rises, also to roll back; every move of a channel is conditional on where it pointed before, and logged.
 """
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Max, Q
-from django.utils import timezone
+from django.db.models import QuerySet
 
 from collector.models import Recognizer
 from collector.storage import LocalStore, put_blob, store
-from training import runs
+from training import cohorts, moves, runs
 from training.errors import (
     ChannelMoved,
     CorruptBlob,
@@ -27,10 +26,10 @@ from training.errors import (
     UnknownRelease,
 )
 from training.models import Artifact, Channel, Release, Run
+from training.moves import PROGRAM, Cause, State
 
 KIND = "blobs"
 STABLE = "stable"
-BUCKETS = 10_000  # of devices: a ramp is exact to a hundredth of a percent
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,12 @@ def publish(
 
     `replaces` is what the channel pointed at when the candidate was judged. The bytes go first, are read back and compared;
     the rows follow in one transaction that begins with the run's own fenced update, so a process that lost its run publishes
-    nothing. Raises FencedOff, CorruptBlob, ChannelMoved.
+    nothing. An automatic channel offers it to the share of the first step. Raises FencedOff, CorruptBlob, ChannelMoved.
     """
     digests = [_stored(artifact.data) for artifact in artifacts]
     with transaction.atomic():
         runs.renew(run.pk, run.fence)
-        _take_turn(run.recognizer)
+        moves.take_turn(run.recognizer)
         rows = [
             Artifact.objects.update_or_create(
                 run=run,
@@ -74,23 +73,21 @@ def publish(
             )[0]
             for artifact, digest in zip(artifacts, digests, strict=True)
         ]
-        release = _new_release(run.recognizer, run=run, artifacts=rows)
-        _advance(run.recognizer, channel, release, replaces)
-        _note_what_left(run.recognizer)
+        release = moves.new_release(run.recognizer, run=run, artifacts=rows)
+        _advance(run.recognizer, channel, release, replaces, Cause("publish", f"night {run.slot}", message))
         runs.finish(run, Run.State.RELEASED, f"Released {release}. {message}".strip())
     return release
 
 
-def offer(*, recognizer: Recognizer, version: int, channel: str = STABLE, rollout: int = 100) -> Channel:
+def offer(
+    *, recognizer: Recognizer, version: int, channel: str = STABLE, rollout: int = 100, by: str = PROGRAM, why: str = ""
+) -> Channel:
     """Put an existing release on a channel, which is made if it is new. Raises UnknownRelease, NotOffered, NotAPercentage."""
-    _check_percent(rollout)
-    release = Release.objects.filter(recognizer=recognizer, version=version).first()
-    if release is None:
-        raise UnknownRelease(f"{recognizer.slug} has no version {version}.", recognizer=recognizer.slug, version=version)
-    if release.state != Release.State.PUBLISHED:
-        raise NotOffered(f"{release} is withdrawn.", version=version)
+    check_percent(rollout)
+    release = published(recognizer, version)
+    cause = Cause("publish", by, why)
     with transaction.atomic():
-        _take_turn(recognizer)
+        moves.take_turn(recognizer)
         row = pointer(recognizer, channel)
         if row is not None and row.release.version > version:
             raise NotOffered(
@@ -99,92 +96,141 @@ def offer(*, recognizer: Recognizer, version: int, channel: str = STABLE, rollou
                 version=version,
                 current=row.release.version,
             )
-        if row is None or row.release_id != release.pk:
-            _advance(recognizer, channel, release, row.release if row else None)
-        Channel.objects.filter(recognizer=recognizer, name=channel).update(rollout=rollout, changed_at=timezone.now())
-        _note_what_left(recognizer)
+        if row is None:
+            moves.first(recognizer, channel, release, cause, rollout)
+            moves.note_what_left(recognizer)
+        elif row.release_id == release.pk:
+            moves.flip(row, replace(moves.state_of(row), rollout=rollout), cause)
+        else:
+            _advance(recognizer, channel, release, row.release, cause, rollout)
     return channel_of(recognizer, channel)
 
 
-def rollback(*, recognizer: Recognizer, channel: str = STABLE) -> Release:
-    """Give all devices of a channel the artifacts of the newest published release before the current one, under a new and
-    higher version. Raises UnknownChannel, NothingToRollBackTo.
+def rollback(*, recognizer: Recognizer, channel: str = STABLE, by: str = PROGRAM, why: str = "") -> Release:
+    """Give all devices of a channel the artifacts of the newest complete release before the current one, under a new and
+    higher version. An arm ends with it. Raises UnknownChannel, NothingToRollBackTo.
     """
     with transaction.atomic():
-        _take_turn(recognizer)
+        moves.take_turn(recognizer)
         row = channel_of(recognizer, channel)
-        # After a roll-back the current release carries old files: going back again means going behind those.
-        version = (row.release.rolls_back_to or row.release).version
-        older = Release.objects.filter(recognizer=recognizer, version__lt=version, state=Release.State.PUBLISHED)
-        target = older.order_by("-version").first()
+        state = moves.state_of(row)
+        target = state.below()
         if target is None:
             raise NothingToRollBackTo(f"{row.release} is the oldest published release of {channel}.", channel=channel)
-        source = target.rolls_back_to or target
-        release = _new_release(recognizer, run=source.run, artifacts=list(source.artifacts.all()), rolls_back_to=source)
-        _flip(row, release=release, previous=source, rollout=100)
-        _note_what_left(recognizer)
+        release = moves.again(target)
+        # Those behind the target were left before; phones that this one is not for must not come back to them.
+        earlier = tuple(each for each in state.earlier if each.version <= target.version)
+        back = State(release, target.rolls_back_to or target, arm_number=state.arm_number, earlier=earlier)
+        moves.flip(row, back, Cause("rollback", by, why))
     return release
 
 
-def withdraw(*, release: Release) -> Release | None:
-    """Mark a release as never to be offered again. Channels that offer it are rolled back; returns the last roll-back's
-    release, or None where there was none to make: then those channels offer nothing. Its blobs stay for valid manifests.
+def withdraw(*, release: Release, by: str = PROGRAM, why: str = "") -> Release | None:
+    """Mark a release as never to be offered again. Channels that offer it are rolled back, an arm ends, and devices that it was
+    left to get the complete release before it. Returns the last roll-back's release, or None where there was none to make: then
+    those channels offer nothing. Its blobs stay for valid manifests.
     """
     replacement = None
+    cause = Cause("withdraw", by, why)
     with transaction.atomic():
-        _take_turn(release.recognizer)
+        moves.take_turn(release.recognizer)
+        for row in _rows().filter(recognizer=release.recognizer):
+            state = moves.state_of(row)
+            if row.release_id == release.pk:
+                try:
+                    replacement = rollback(recognizer=release.recognizer, channel=row.name, by=by, why=why or "withdrawn")
+                except NothingToRollBackTo:
+                    continue
+            elif row.arm_id == release.pk:
+                moves.flip(row, replace(state, arm=None, arm_percent=0), cause)
+            elif row.previous_id == release.pk and row.rollout < 100:
+                moves.flip(row, replace(state, previous=replace(state, release=release).below()), cause)
         Release.objects.filter(pk=release.pk, state=Release.State.PUBLISHED).update(state=Release.State.WITHDRAWN)
-        for name in Channel.objects.filter(release=release).values_list("name", flat=True):
-            try:
-                replacement = rollback(recognizer=release.recognizer, channel=name)
-            except NothingToRollBackTo:
-                continue
-        _note_what_left(release.recognizer)
+        moves.note_what_left(release.recognizer)
     release.refresh_from_db()
     return replacement
 
 
-def ramp(*, recognizer: Recognizer, percent: int, channel: str = STABLE) -> Channel:
-    """Offer the channel's release to this share of devices. Raises NotAPercentage, UnknownChannel."""
-    _check_percent(percent)
+def ramp(
+    *,
+    recognizer: Recognizer,
+    percent: int,
+    channel: str = STABLE,
+    by: str = PROGRAM,
+    why: str = "",
+    seen: Channel | None = None,
+) -> Channel:
+    """Offer the channel's release to this share of devices. A lower share than before gives both sides higher versions of their
+    files, so that devices which fall out are not asked to go down. `seen`: move only from there.
+
+    Raises NotAPercentage, UnknownChannel, ChannelMoved.
+    """
+    check_percent(percent)
     with transaction.atomic():
-        _take_turn(recognizer)
-        if not Channel.objects.filter(recognizer=recognizer, name=channel).update(rollout=percent, changed_at=timezone.now()):
-            raise _unknown_channel(recognizer, channel)
-        _note_what_left(recognizer)
+        moves.take_turn(recognizer)
+        row = still(seen, channel_of(recognizer, channel))
+        if row.rollout != percent:
+            moves.flip(row, replace(moves.state_of(row), rollout=percent), Cause("ramp", by, why))
     return channel_of(recognizer, channel)
 
 
 def pointer(recognizer: Recognizer, channel: str = STABLE) -> Channel | None:
     """The channel's row, or None before its first release."""
-    rows = Channel.objects.select_related("release__rolls_back_to", "previous", "recognizer")
-    return rows.filter(recognizer=recognizer, name=channel).first()
+    return _rows().filter(recognizer=recognizer, name=channel).first()
 
 
 def channel_of(recognizer: Recognizer, channel: str) -> Channel:
     """The channel's row. Raises UnknownChannel."""
     row = pointer(recognizer, channel)
     if row is None:
-        raise _unknown_channel(recognizer, channel)
+        raise UnknownChannel(
+            f"{recognizer.name} has no channel {channel!r} yet: the first night that passes its gate makes “{STABLE}”.",
+            recognizer=recognizer.slug,
+            channel=channel,
+        )
     return row
 
 
-def offered(row: Channel, device: str) -> Release:
-    """What this device should run: the channel's release inside the rollout, else the one before. Raises NothingReleased.
-
-    A device that names no id gets a release only when all devices get it.
-    """
-    inside = row.rollout == 100 or (device != "" and in_rollout(row, device))
-    release = row.release if inside else row.previous
-    if release is None or release.state != Release.State.PUBLISHED:
-        raise NothingReleased(recognizer=row.recognizer.slug, channel=row.name)
+def published(recognizer: Recognizer, version: int) -> Release:
+    """The release of this version. Raises UnknownRelease, NotOffered if it is withdrawn."""
+    release = (
+        Release.objects.filter(recognizer=recognizer, version=version).select_related("rolls_back_to", "recognizer").first()
+    )
+    if release is None:
+        raise UnknownRelease(f"{recognizer.slug} has no version {version}.", recognizer=recognizer.slug, version=version)
+    if release.state != Release.State.PUBLISHED:
+        raise NotOffered(f"{release} is withdrawn.", version=version)
     return release
 
 
-def in_rollout(row: Channel, device: str) -> bool:
-    """Sticky: a device keeps its bucket, so a rising percentage only adds devices. Channels draw their buckets apart."""
-    digest = hashlib.sha256(f"{row.recognizer.slug}/{row.name}/{device}".encode()).digest()
-    return int.from_bytes(digest[:8]) % BUCKETS < row.rollout * (BUCKETS // 100)
+def still(seen: Channel | None, row: Channel) -> Channel:
+    """The row, unless the channel has moved since `seen` was read. Raises ChannelMoved."""
+    if seen is not None and (seen.release_id, seen.changed_at) != (row.release_id, row.changed_at):
+        raise ChannelMoved(channel=row.name)
+    return row
+
+
+def offered(row: Channel, device: str, *, app: str = "", platform: str = "", tier: str = "") -> Release:
+    """What this device should run. Raises NothingReleased.
+
+    Only a phone that the newer releases are not for costs a query, for the earlier ones.
+    """
+    phone = cohorts.Phone(device, app, platform, tier)
+    newest = State(row.release, row.previous, row.rollout, row.arm, row.arm_percent, row.arm_number)
+    found = cohorts.given(moves.offer_of(moves.line(row), newest), phone)
+    for release in (row.arm, row.release, row.previous):
+        if found and release and release.version == found.version:
+            return release
+    for release in moves.state_of(row).earlier:
+        if release.state == Release.State.PUBLISHED and moves.target_of(release).fits(phone):
+            return release
+    raise NothingReleased(recognizer=row.recognizer.slug, channel=row.name)
+
+
+def arm_of(row: Channel, device: str, *, app: str = "", platform: str = "", tier: str = "") -> str:
+    """ "treatment", "control", or "" for a device that takes no part in a trial."""
+    state = State(row.release, arm=row.arm, arm_percent=row.arm_percent, arm_number=row.arm_number)
+    return cohorts.arm_of(moves.offer_of(moves.line(row), state), cohorts.Phone(device, app, platform, tier))
 
 
 def show(*, recognizer: Recognizer, channel: str = STABLE) -> dict[str, Any]:
@@ -198,6 +244,10 @@ def show(*, recognizer: Recognizer, channel: str = STABLE) -> dict[str, Any]:
         "state": release.state,
         "rollout": row.rollout,
         "previous": row.previous.version if row.previous else None,
+        "arm": row.arm.version if row.arm else None,
+        "arm_percent": row.arm_percent,
+        "automatic": row.automatic,
+        "paused": row.paused,
         "published_at": release.published_at.isoformat(),
         "artifacts": [
             {"format": item.format, "sha256": item.sha256, "bytes": item.bytes, "path": _where(item.sha256)}
@@ -214,64 +264,42 @@ def _stored(data: bytes) -> str:
     return digest
 
 
-def _take_turn(recognizer: Recognizer) -> None:
-    # Serialises version numbers of a recognizer: an UPDATE locks on both databases, SELECT … FOR UPDATE only on one.
-    Recognizer.objects.filter(pk=recognizer.pk).update(turn=F("turn") + 1)
-
-
-def _new_release(
-    recognizer: Recognizer, *, run: Run, artifacts: Sequence[Artifact], rolls_back_to: Release | None = None
-) -> Release:
-    newest = Release.objects.filter(recognizer=recognizer).aggregate(newest=Max("version"))["newest"] or 0
-    release = Release.objects.create(recognizer=recognizer, version=newest + 1, run=run, rolls_back_to=rolls_back_to)
-    release.artifacts.set(artifacts)
-    return release
-
-
-def _advance(recognizer: Recognizer, channel: str, release: Release, replaces: Release | None) -> None:
-    """Point the channel at a new release. A ramp that is under way stays at its percentage, and the devices outside it stay
-    with what they have: the release before the ramp.
-    """
-    row = pointer(recognizer, channel)
-    if row is None and replaces is None:
-        Channel.objects.create(recognizer=recognizer, name=channel, release=release)
-        return
-    if row is None or replaces is None or row.release_id != replaces.pk:
-        raise ChannelMoved(f"{channel} no longer offers {replaces or 'nothing'}. The next night judges against what it offers.")
-    _flip(row, release=release, previous=row.release if row.rollout == 100 else row.previous, rollout=row.rollout)
-
-
-def _flip(row: Channel, *, release: Release, previous: Release | None, rollout: int) -> None:
-    unmoved = Channel.objects.filter(pk=row.pk, release=row.release_id)  # compare and set
-    if not unmoved.update(release=release, previous=previous, rollout=rollout, changed_at=timezone.now()):
-        raise ChannelMoved(channel=row.name)
-
-
-def _note_what_left(recognizer: Recognizer) -> None:
-    """After every move: stamp releases that no channel offers any more, and clear the stamp of those that came back.
-
-    Receipts of erasures read it: when did the last model that had learned from a photo leave? Safe to repeat.
-    """
-    channels = Channel.objects.filter(recognizer=recognizer)
-    # While a ramp is under way, the devices outside it get the release before.
-    offered = Q(pk__in=channels.values("release")) | Q(pk__in=channels.filter(rollout__lt=100).values("previous"))
-    offered &= Q(state=Release.State.PUBLISHED)
-    releases = Release.objects.filter(recognizer=recognizer)
-    releases.filter(offered).exclude(left_at=None).update(left_at=None)
-    releases.exclude(offered).filter(left_at=None).update(left_at=timezone.now())
-
-
-def _check_percent(percent: int) -> None:
+def check_percent(percent: int) -> None:
+    """Raises NotAPercentage."""
     if not 0 <= percent <= 100:
         raise NotAPercentage(f"{percent} is outside.", percent=percent)
 
 
-def _unknown_channel(recognizer: Recognizer, channel: str) -> UnknownChannel:
-    return UnknownChannel(
-        f"{recognizer.name} has no channel {channel!r} yet: the first night that passes its gate makes “{STABLE}”.",
-        recognizer=recognizer.slug,
-        channel=channel,
+def _rows() -> QuerySet[Channel]:
+    return Channel.objects.select_related(
+        "recognizer",
+        *(f"{name}{deep}" for name in ("release", "previous", "arm") for deep in ("__rolls_back_to", "__recognizer")),
     )
+
+
+def _advance(
+    recognizer: Recognizer,
+    channel: str,
+    release: Release,
+    replaces: Release | None,
+    cause: Cause,
+    rollout: int | None = None,
+) -> None:
+    """Point the channel at a new release. A ramp that is under way stays at its percentage, and the devices outside it stay
+    with what they have: the release before the ramp. An arm ends: it was compared with what is offered no more.
+    """
+    row = pointer(recognizer, channel)
+    if row is None and replaces is None:
+        moves.first(recognizer, channel, release, cause)
+        return
+    if row is None or replaces is None or row.release_id != replaces.pk:
+        raise ChannelMoved(f"{channel} no longer offers {replaces or 'nothing'}. The next night judges against what it offers.")
+    state = moves.state_of(row)
+    to = State(release, row.previous, row.rollout, arm_number=row.arm_number, earlier=state.earlier)
+    if row.rollout == 100 and row.release.state == Release.State.PUBLISHED:
+        begin = settings.RAMP_STEPS[0][0] if row.automatic else 100
+        to = replace(to, previous=row.release, rollout=begin, earlier=(row.release, *state.earlier))
+    moves.flip(row, to if rollout is None else replace(to, rollout=rollout), cause)
 
 
 def _where(sha256: str) -> str:

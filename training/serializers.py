@@ -19,11 +19,32 @@ class BenchmarkSerializer(serializers.ModelSerializer[Benchmark]):
     version = Whole(min_value=1, max_value=2**31 - 1, help_text="the release it came with")
     device = Pattern(r"^[A-Za-z0-9_.:-]{1,64}$", help_text="a random id of the device's own making")
     device_model = Pattern(r"^[^\x00-\x1f]*$", max_length=80, required=False, allow_blank=True, help_text='e.g. "Pixel 7"')
+    platform = Pattern(r"^[a-z0-9_-]*$", max_length=20, required=False, allow_blank=True, help_text='e.g. "android"')
+    tier = Pattern(r"^[a-z0-9_-]*$", max_length=20, required=False, allow_blank=True, help_text="as in the manifest's query")
     latency_ms = Number(min_value=0.001, max_value=600_000, help_text="median of one inference")
+    cold_start_ms = Number(
+        required=False,
+        allow_null=True,
+        min_value=0.001,
+        max_value=600_000,
+        help_text="from opening the file to the first answer",
+    )
     memory_mb = Number(required=False, allow_null=True, min_value=0, max_value=1_000_000)
     canary_accuracy = Number(
         required=False, allow_null=True, min_value=0, max_value=1, help_text="share of canary photos that were right"
     )
+
+    answers = Whole(
+        required=False, allow_null=True, min_value=0, max_value=1_000_000, help_text="answers of this file that the user saw"
+    )
+    corrections = Whole(
+        required=False, allow_null=True, min_value=0, max_value=1_000_000, help_text="how many of them the user corrected"
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if (attrs.get("corrections") or 0) > (attrs.get("answers") or 0):
+            raise serializers.ValidationError({"corrections": "There cannot be more corrections than answers."})
+        return attrs
 
     class Meta:
         model = Benchmark
@@ -32,9 +53,14 @@ class BenchmarkSerializer(serializers.ModelSerializer[Benchmark]):
             "version",
             "device",
             "device_model",
+            "platform",
+            "tier",
             "latency_ms",
+            "cold_start_ms",
             "memory_mb",
             "canary_accuracy",
+            "answers",
+            "corrections",
             "reported_at",
         ]
         read_only_fields = ["reported_at"]

@@ -1,10 +1,10 @@
-"""The worker's side of nights and releases: opening slots, starting runs, looking at photos, making files smaller."""
+"""The worker's side of nights and releases: slots, runs in processes of their own, photos, smaller files, rollouts."""
 
 from uuid import UUID
 
 from collector.models import Recognizer
 from config.duties import duty
-from training import checkpoints, deltas, looks, plan, process, runs
+from training import checkpoints, deltas, looks, plan, process, runs, watch
 from training.models import Run
 
 
@@ -34,3 +34,8 @@ def encode(pair: str) -> None:
 @duty(queue="images", due=looks.unseen)
 def look(photo_id: str) -> None:
     looks.see(photo_id=UUID(photo_id))
+
+
+@duty(queue="images", due=watch.due)
+def watch_channel(channel_id: int) -> None:
+    watch.look(channel_id=channel_id)

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("training", "0005_worth_of_test_photos")]
+    dependencies = [("training", "0007_rollouts")]
 
     operations = [
         migrations.AlterField(

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('collector', '0003_existing_photos'),
-        ('training', '0005_worth_of_test_photos'),
+        ('training', '0008_formats'),
     ]
 
     operations = [

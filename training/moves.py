@@ -1,0 +1,217 @@
+"""RELEASE: how a channel is moved: one compare-and-set, the versions that must rise with it, and the line in the log.
+
+What phones may be given is decided by `cohorts`; a move that would give a device a lower version than it had is made with the
+same files under new and higher versions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db.models import F, Max
+from django.utils import timezone
+
+from collector.models import Recognizer
+from training import cohorts
+from training.errors import ChannelMoved
+from training.models import Artifact, Channel, Move, Release, Run
+
+PROGRAM = "program"  # who moves a channel where no person and no command did
+AUTOMATIC = "automatic"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Who moves a channel, by which verb, and why."""
+
+    verb: str
+    by: str = PROGRAM
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a channel offers, as rows (cohorts.Offer says what each means)."""
+
+    release: Release
+    previous: Release | None = None
+    rollout: int = 100
+    arm: Release | None = None
+    arm_percent: int = 0
+    arm_number: int = 0
+    earlier: tuple[Release, ...] = ()
+
+    def below(self) -> Release | None:
+        """The newest complete release before the current one whose files may still be offered. After a roll-back the current
+        release carries old files: going back again means going behind those."""
+        version = (self.release.rolls_back_to or self.release).version
+        complete = {*self.earlier, *([self.previous] if self.previous else [])}
+        fit = [
+            each for each in complete if each.version < version and _published(each) and _published(each.rolls_back_to or each)
+        ]
+        return max(fit, key=lambda each: each.version, default=None)
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """For the log: versions and shares, JSON-ready."""
+        return {
+            "release": self.release.version,
+            "previous": self.previous.version if self.previous else None,
+            "rollout": self.rollout,
+            "arm": self.arm.version if self.arm else None,
+            "arm_percent": self.arm_percent,
+        }
+
+
+def state_of(row: Channel) -> State:
+    """The channel's state, with its earlier releases."""
+    earlier = tuple(row.earlier.select_related("rolls_back_to", "recognizer").order_by("-version"))
+    return State(row.release, row.previous, row.rollout, row.arm, row.arm_percent, row.arm_number, earlier)
+
+
+def offer_of(name: str, state: State) -> cohorts.Offer:
+    """The state as the rules read it; what is withdrawn is not in it. `name`: line(channel)."""
+    return cohorts.Offer(
+        name,
+        _candidate(state.release),
+        state.rollout,
+        _candidate(state.previous),
+        _candidate(state.arm),
+        state.arm_percent,
+        state.arm_number,
+        tuple(found for release in state.earlier if (found := _candidate(release))),
+    )
+
+
+def line(row: Channel) -> str:
+    return f"{row.recognizer.slug}/{row.name}"
+
+
+def target_of(release: Release) -> cohorts.Target:
+    """Which phones a release is for."""
+    return cohorts.Target(release.minimum_app, frozenset(release.platforms), frozenset(release.tiers))
+
+
+def take_turn(recognizer: Recognizer) -> None:
+    """Serialises version numbers and moves of a recognizer: an UPDATE locks on both databases, SELECT … FOR UPDATE on one."""
+    Recognizer.objects.filter(pk=recognizer.pk).update(turn=F("turn") + 1)
+
+
+def first(recognizer: Recognizer, channel: str, release: Release, cause: Cause, rollout: int = 100) -> Channel:
+    """A new channel that offers this release."""
+    row = Channel.objects.create(recognizer=recognizer, name=channel, release=release, rollout=rollout)
+    log(row, cause, {}, state_of(row).shown)
+    return row
+
+
+def flip(row: Channel, to: State, cause: Cause) -> State:
+    """Move the channel, if it still is where `row` says; returns where it went. Inside a transaction. Raises ChannelMoved."""
+    before = state_of(row)
+    to = _risen(row, before, to)
+    unmoved = Channel.objects.filter(
+        pk=row.pk, release=row.release_id, previous=row.previous_id, rollout=row.rollout, arm=row.arm_id
+    )
+    moved = unmoved.update(
+        release=to.release,
+        previous=to.previous,
+        rollout=to.rollout,
+        arm=to.arm,
+        arm_percent=to.arm_percent,
+        arm_number=to.arm_number,
+        changed_at=timezone.now(),
+    )
+    if not moved:
+        raise ChannelMoved(channel=row.name)
+    row.earlier.set(to.earlier)
+    log(row, cause, before.shown, to.shown)
+    note_what_left(row.recognizer)
+    return to
+
+
+def log(row: Channel, cause: Cause, before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Add the move to the channel's log."""
+    Move.objects.create(channel=row, by=cause.by[:150], verb=cause.verb, why=cause.why[:500], before=before, after=after)
+
+
+def new_release(
+    recognizer: Recognizer, *, run: Run, artifacts: Sequence[Artifact], source: Release | None = None, **target: Any
+) -> Release:
+    """The recognizer's next version. `source`: the release whose files it carries, where they are not new."""
+    row = Release.objects.create(
+        recognizer=recognizer, version=_newest(recognizer) + 1, run=run, rolls_back_to=source, **target
+    )
+    row.artifacts.set(artifacts)
+    return row
+
+
+def again(release: Release, **target: Any) -> Release:
+    """The same files under a new and higher version. `target`: minimum_app, platforms, tiers, where they shall be others."""
+    source = release.rolls_back_to or release
+    kept = {name: getattr(release, name) for name in ("minimum_app", "platforms", "tiers")}
+    files = list(source.artifacts.all())
+    return new_release(release.recognizer, run=source.run, artifacts=files, source=source, **(kept | target))
+
+
+def note_what_left(recognizer: Recognizer) -> None:
+    """After every move: stamp releases that no phone can get any more, and clear the stamp of those that came back.
+
+    Receipts of erasures read it: when did the last model that had learned from a photo leave? Safe to repeat.
+    """
+    channels = Channel.objects.filter(recognizer=recognizer).select_related("release", "previous", "arm", "recognizer")
+    offered: set[int] = set().union(*(cohorts.reachable(offer_of(line(row), state_of(row))) for row in channels))
+    releases = Release.objects.filter(recognizer=recognizer)
+    releases.filter(version__in=offered).exclude(left_at=None).update(left_at=None)
+    releases.exclude(version__in=offered).filter(left_at=None).update(left_at=timezone.now())
+
+
+def _risen(row: Channel, before: State, to: State) -> State:
+    """The state to go to, with higher versions of the same files where some device would otherwise be given a lower one.
+
+    First of the release alone; if devices fall back to the one below it, of that too. Where nothing helps (no release is for
+    those devices at all) they keep what they have.
+    """
+    name, was = line(row), offer_of(line(row), before)
+    if not cohorts.drops(was, offer_of(name, to)):
+        return to
+    number = _newest(row.recognizer) + 1
+    below = to.previous if to.rollout < 100 else next(iter(to.earlier), None)
+    # No rows are made while it is not known whether they help: unsaved ones stand in.
+    above_only = replace(to, release=_numbered(to.release, number))
+    if not cohorts.drops(was, offer_of(name, above_only)):
+        return replace(to, release=again(to.release))
+    if below is None or cohorts.drops(
+        was, offer_of(name, _with_below(to, _numbered(below, number), _numbered(to.release, number + 1)))
+    ):
+        return to
+    risen = again(below)
+    return _with_below(to, risen, again(to.release))
+
+
+def _with_below(to: State, below: Release, release: Release) -> State:
+    if to.rollout < 100:
+        return replace(to, release=release, previous=below)
+    return replace(to, release=release, earlier=(below, *to.earlier))
+
+
+def _numbered(release: Release, version: int) -> Release:
+    return Release(
+        version=version,
+        state=release.state,
+        minimum_app=release.minimum_app,
+        platforms=release.platforms,
+        tiers=release.tiers,
+    )
+
+
+def _candidate(release: Release | None) -> cohorts.Candidate | None:
+    if release is None or not _published(release):
+        return None
+    return cohorts.Candidate(release.version, target_of(release))
+
+
+def _published(release: Release) -> bool:
+    return bool(release.state == Release.State.PUBLISHED)
+
+
+def _newest(recognizer: Recognizer) -> int:
+    return int(Release.objects.filter(recognizer=recognizer).aggregate(newest=Max("version"))["newest"] or 0)
