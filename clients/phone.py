@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from clients import resume
 from clients.calls import BROKEN, Http, TryLater
 from clients.manifest import Offer
 from clients.model import ModelFolder
+from clients.trust import Keyring
 from clients.vision import Network, prepare
 
 APP_VERSION = "1.0"
@@ -39,13 +40,15 @@ class Phone:
         app: str = APP_VERSION,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
+        root: Mapping[str, Any] | None = None,  # the root's public key that ships with the app; None: pinned at first use
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.model_name = model_name
         self.app = app
         self.http = Http(base_url, sleep=sleep)
-        self._sleep, self._clock = sleep, clock
+        self.keyring = Keyring(folder / "trust.json", self.http, clock=clock, root=root)
+        self._sleep = sleep
         self._networks: dict[str, tuple[Offer, Network]] = {}  # by recognizer
         account = folder / "account.json"
         if account.exists():
@@ -149,7 +152,7 @@ class Phone:
             channel=channel,
             device=self.device,
             app=self.app,
-            clock=self._clock,
+            keyring=self.keyring,
         )
 
     @property
