@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -11,16 +10,15 @@ from urllib.parse import urlencode
 from clients import canaries, refusals
 from clients.calls import BROKEN, Http, TryLater, text_of
 from clients.encodings import decoded, wanted
-from clients.manifest import Offer, judge, open_signed
+from clients.manifest import TYPE, Offer, judge
+from clients.signatures import Envelope
+from clients.trust import Keyring
 
 DOWNLOAD_ATTEMPTS = 5  # connections one file may take; each resumes where the last one broke
 
 
 class ModelFolder:
-    """One recognizer's model on this phone: its `manifest.json`, as verified, `<sha256>.tflite`, and canaries, `<sha256>.png`.
-
-    The key set is pinned at first use, in `keys.json`: whoever takes over the server later cannot bring keys of their own.
-    """
+    """One recognizer's model on this phone: `manifest.json`, as verified, `<sha256>.tflite`, and canaries, `<sha256>.png`."""
 
     def __init__(
         self,
@@ -31,12 +29,12 @@ class ModelFolder:
         channel: str,
         device: str,
         app: str,
-        clock: Callable[[], float] = time.time,
+        keyring: Keyring,
     ) -> None:
         self.folder = folder
         self.http = http
         self.recognizer, self.channel, self.device, self.app = recognizer, channel, device, app
-        self.clock = clock
+        self.keyring = keyring
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -52,8 +50,7 @@ class ModelFolder:
             raise LookupError(f"This phone has no {self.recognizer} model yet: update first.")
         path = self._path(offer)
         if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != offer.sha256:
-            path.unlink(missing_ok=True)
-            self._manifest.unlink(missing_ok=True)  # so that the next update downloads again
+            path.unlink(missing_ok=True)  # the next update downloads again; the manifest stays, and with it the version
             raise refusals.WrongDigest("The stored model is damaged. It was removed: update again.")
         return path
 
@@ -71,33 +68,22 @@ class ModelFolder:
                 token, etag = str(kept["token"]), str(kept["etag"])  # judged again: it may have expired meanwhile
             else:
                 token, etag = text_of(response).strip(), response.headers.get("ETag", "")
-        payload = open_signed(token, self.keys())
-        offer, have = Offer.of(payload), self.current
-        judge(offer, recognizer=self.recognizer, channel=self.channel, app=self.app, now=self.clock(), have=have)
+        keys, envelope = self.keyring.keys(), Envelope.read(token, TYPE)
+        now = self.keyring.now()
+        payload = envelope.open(keys.signer(envelope.kid, now=now))
+        # A version that only a revoked key vouched for binds nobody: a thief sets it as high as it goes.
+        bound = kept is not None and kept.get("kid") not in keys.revoked
+        offer, have = Offer.of(payload), self.current if bound else None
+        judge(offer, recognizer=self.recognizer, channel=self.channel, app=self.app, now=now, have=have)
         fresh = not self._path(offer).exists()
         if fresh:
             self._download(offer)
-        self._write(self._manifest, json.dumps({"etag": etag, "token": token, "payload": payload}))
+        self._write(self._manifest, json.dumps({"etag": etag, "token": token, "kid": envelope.kid, "payload": payload}))
+        self.keyring.saw(offer.issued_at)
         for other in self.folder.glob("*.tflite*"):
             if other != self._path(offer):
                 other.unlink()
         return fresh
-
-    def keys(self) -> dict[str, Any]:
-        """The pinned key set; fetched once."""
-        pinned = self.folder / "keys.json"
-        if not pinned.exists():
-            with self.http.call("GET", ".well-known/photorally-keys.json", stream=True, authorized=False) as response:
-                text = text_of(response)
-            try:
-                usable = bool(json.loads(text)["keys"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise refusals.Malformed("The server's key set cannot be read.") from error
-            if not usable:
-                raise refusals.Malformed("The server publishes no keys.")
-            self._write(pinned, text)
-        keys: dict[str, Any] = json.loads(pinned.read_text())
-        return keys
 
     # ---- the file --------------------------------------------------------------------------------------------
     def _download(self, offer: Offer) -> None:

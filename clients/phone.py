@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ from clients.calls import BROKEN, Http, TryLater
 from clients.frames import Frames
 from clients.manifest import Offer
 from clients.model import ModelFolder
+from clients.trust import Keyring
 from clients.vision import Network, prepare, shrunk
 
 APP_VERSION = "1.0"
@@ -40,13 +41,15 @@ class Phone:
         app: str = APP_VERSION,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
+        root: Mapping[str, Any] | None = None,  # the root's public key that ships with the app; None: pinned at first use
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.model_name = model_name
         self.app = app
         self.http = Http(base_url, sleep=sleep)
-        self._sleep, self._clock = sleep, clock
+        self.keyring = Keyring(folder / "trust.json", self.http, clock=clock, root=root)
+        self._sleep = sleep
         self._networks: dict[str, tuple[Offer, Network]] = {}  # by recognizer
         account = folder / "account.json"
         if account.exists():
@@ -156,7 +159,7 @@ class Phone:
             channel=channel,
             device=self.device,
             app=self.app,
-            clock=self._clock,
+            keyring=self.keyring,
         )
 
     @property

@@ -1,26 +1,68 @@
-"""Why a phone does not take what it was offered: one named error per reason. Whatever it had before, it keeps."""
+"""Why a phone does not take what it was offered: one named error per reason. Whatever it had before, it keeps.
+
+`reason` is the name that every client uses (docs/phone/README.md lists them all; docs/phone/vectors expects them).
+"""
+
+import re
+from typing import ClassVar
 
 
 class Refused(Exception):
     """The phone keeps yesterday's model. The text says why, for the app's log."""
 
+    reason: ClassVar[str]
 
+    def __init_subclass__(cls) -> None:
+        cls.reason = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()  # LowerVersion: lower-version
+
+
+# ---- the envelope of everything signed ---------------------------------------------------------------------------
 class Malformed(Refused):
-    """The manifest or the key set is not what the contract says."""
+    """A document is not what the contract says."""
 
 
 class WrongAlgorithm(Refused):
-    """`alg` is not exactly Ed25519, or `typ` is not a manifest's."""
+    """`alg` is not exactly Ed25519."""
 
 
-class UnknownKey(Refused):
-    """The manifest names a key that is not pinned. New keys come with a new app, not over the air."""
+class WrongType(Refused):
+    """`typ` is another one: a document of another purpose, however well signed."""
 
 
 class BadSignature(Refused):
     """The signature does not fit the content."""
 
 
+# ---- keys --------------------------------------------------------------------------------------------------------
+class RootNotVouched(Refused):
+    """A new root that not both the old and the new root have signed, or that skips one."""
+
+
+class KeysNotVouched(Refused):
+    """The key set is not signed by the root that this phone holds."""
+
+
+class KeysExpired(Refused):
+    """The key set is too old: a revocation might be kept from this phone."""
+
+
+class KeysLowerVersion(Refused):
+    """A key set below one that this phone has seen: somebody replays an old set to bring a revoked key back."""
+
+
+class UnknownKey(Refused):
+    """The manifest names a key that is not in the set."""
+
+
+class RevokedKey(Refused):
+    """The manifest is signed by a key that the root has revoked."""
+
+
+class ExpiredKey(Refused):
+    """The manifest is signed by a key whose time is over."""
+
+
+# ---- the manifest ------------------------------------------------------------------------------------------------
 class WrongRecognizer(Refused):
     """A manifest of another recognizer or channel, however well signed."""
 
@@ -30,11 +72,15 @@ class Expired(Refused):
 
 
 class NotYetValid(Refused):
-    """The manifest is from the future: the phone's clock is wrong, and expiry could not be judged."""
+    """A document from the future: the phone's clock is wrong, and expiry could not be judged."""
 
 
 class LowerVersion(Refused):
     """A version below the one the phone has: somebody replays an old manifest."""
+
+
+class VersionJump(Refused):
+    """A version so far above that nothing could follow it any more."""
 
 
 class VersionReused(Refused):
@@ -49,6 +95,7 @@ class NoUsableArtifact(Refused):
     """The release has no file of a format and an input that this phone can run."""
 
 
+# ---- the file ----------------------------------------------------------------------------------------------------
 class BadEncoding(Refused):
     """The file came compressed in a way that this phone did not ask for or cannot read; it asks for the plain file then."""
 
