@@ -226,6 +226,7 @@ SIGNING_KEY_FILE = Path(env.text("SIGNING_KEY_FILE", str(VAR_DIR / "keys" / "man
 MANIFEST_VALID_S = 7 * 86_400  # seconds; a phone that is offline for a week keeps its model but stops trusting the manifest
 MANIFEST_PERIOD_S = 3600  # seconds for which the same manifest is signed to the byte, so that its ETag can match
 MANIFEST_CACHE_S = 60  # seconds a cache may keep a manifest: a roll-back reaches phones behind a CDN this much later
+MANIFEST_HOLD_S = 5  # seconds a web process may say "304, as before" without asking the database; a newer one comes that late
 BLOB_RETRY_S = 300  # seconds a phone waits when a released file cannot be read; somebody must mend the store first
 # A new file is also kept as its difference from files that phones have: those of the last releases, and those that devices
 # reported lately, most of them first. Each pair takes some five seconds of a worker, and 0.1 to 0.5 MB.

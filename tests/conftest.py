@@ -102,6 +102,14 @@ def asks_the_database(item: pytest.Item) -> bool:
     return bool(item.get_closest_marker("django_db")) or bool({"db", "transactional_db", "live_server"} & set(fixtures))
 
 
+@pytest.fixture(autouse=True)
+def _nothing_held():
+    """A test's rows go without a trace: what a web process holds of a channel must not outlive them."""
+    from training import held
+
+    held.forget()
+
+
 @pytest.fixture
 def recognizer(db: None):
     """A recognizer "coins" with the labels copper, silver and gold, in this order."""

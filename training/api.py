@@ -1,7 +1,5 @@
 """What phones ask of RELEASE: the manifest, the keys that sign it, the files it names; and what they report back."""
 
-import hashlib
-
 from django.conf import settings
 from django.http import HttpResponse
 from django.utils.cache import get_conditional_response
@@ -19,13 +17,12 @@ from collector.errors import UnknownRecognizer
 from collector.models import Recognizer
 from collector.negotiation import AnyAccept
 from config.fields import without_nul
-from training import benchmarks, blobs, deltas, keys, manifest, release
-from training.errors import BlobUnavailable, NothingReleased, RangeNotSatisfiable
+from training import benchmarks, blobs, deltas, held, keys, release
+from training.errors import BlobUnavailable, RangeNotSatisfiable
 from training.serializers import BenchmarkSerializer, KeySetSerializer
 
-DEVICE_LENGTH = 64  # characters, as in Benchmark.device
-ABOUT = ("app", "platform", "tier")  # what a phone may say of itself beside its device id
-ABOUT_LENGTH = 20  # characters, as in Benchmark.platform; what is longer is no platform that a release is for
+# What a phone may say of itself, and in how many characters, as in Benchmark: what is longer is no platform of a release.
+ABOUT = {"device": 64, "app": 20, "platform": 20, "tier": 20}
 IMMUTABLE = "public, max-age=31536000, immutable"  # a blob is named by its digest: a year, the most that is customary
 _IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="ETag of the last answer")
 
@@ -57,19 +54,12 @@ class Manifest(_Public):
     )
     def get(self, request: Request, slug: str) -> HttpResponse:
         """What should this phone run? A compact JWS; its `kid` is in /.well-known/photorally-keys.json."""
-        recognizer = _recognizer(slug)
-        name = without_nul(request.query_params.get("channel") or release.STABLE)
-        device = request.query_params.get("device", "")[:DEVICE_LENGTH]
-        row = release.pointer(recognizer, name)
-        if row is None:
-            raise NothingReleased(f"{recognizer.name} has released nothing on {name} yet.", recognizer=slug, channel=name)
-        about = {name: request.query_params.get(name, "")[:ABOUT_LENGTH] for name in ABOUT}
-        found, arm = release.offered(row, device, **about), release.arm_of(row, device, **about)
-        token = manifest.sign(row, found, arm=arm).encode()
-        etag = f'"{hashlib.sha256(token).hexdigest()}"'
-        headers = {"ETag": etag, "Cache-Control": f"public, max-age={settings.MANIFEST_CACHE_S}"}
-        whole = HttpResponse(token, content_type="application/jose", headers=headers)
-        return _conditional(request, etag, whole)
+        channel = without_nul(request.query_params.get("channel") or release.STABLE)
+        phone = {name: request.query_params.get(name, "")[:length] for name, length in ABOUT.items()}
+        signed = held.answer(slug=slug, channel=channel, phone=phone, known=request.headers.get("If-None-Match", ""))
+        headers = {"ETag": signed.etag, "Cache-Control": f"public, max-age={settings.MANIFEST_CACHE_S}"}
+        whole = HttpResponse(signed.token, content_type="application/jose", headers=headers)
+        return _conditional(request, signed.etag, whole)
 
 
 class Keys(_Public):
