@@ -9,7 +9,7 @@ from training.models import Artifact
 
 @pytest.mark.parametrize("name", ["dynamic-range", "per-tensor", "int4", "a16w8"])
 def test_a_harmful_format_is_refused_with_what_was_measured(name):
-    with pytest.raises(HarmfulFormat, match="times as slow|it recognised") as refusal:
+    with pytest.raises(HarmfulFormat, match=r"times as slow|it recognised") as refusal:
         formats.named(name)
     assert refusal.value.facts == {"format": name, "measured": formats.HARMFUL[name]}
 
