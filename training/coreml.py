@@ -3,7 +3,7 @@
 coremltools converts on Linux, and runs models on macOS alone: these files are converted and inspected, not executed.
 
 `python -m training.coreml WEIGHTS FACTS FOLDER`: what the process does. WEIGHTS is a file of training.weights, FACTS JSON with
-"temperature", "labels" and "about"; into FOLDER come <format>.mlpackage.zip.
+"temperature", "labels", "about" and "cpu_s"; into FOLDER come <format>.mlpackage.zip.
 """
 
 import json
@@ -37,7 +37,7 @@ def packages(weights: bytes, facts: Mapping[str, Any]) -> tuple[dict[str, bytes]
     with tempfile.TemporaryDirectory(prefix="photorally-coreml-") as place:
         folder = Path(place)
         (folder / "weights").write_bytes(weights)
-        (folder / "facts.json").write_text(json.dumps(facts))
+        (folder / "facts.json").write_text(json.dumps({**facts, "cpu_s": 2 * settings.COREML_LIMIT_S}))
         command = [sys.executable, "-m", "training.coreml", str(folder / "weights"), str(folder / "facts.json"), place]
         try:
             done = subprocess.run(  # noqa: S603  our own interpreter and files
@@ -108,12 +108,12 @@ def _classes(operations: list[Any]) -> list[str]:
 # ---- the process -------------------------------------------------------------------------------------------------
 def main(weights: Path, facts: Path, folder: Path) -> None:
     """Convert, compress, pack, inspect. Raises what coremltools raises, and ExportFailed."""
+    known = json.loads(facts.read_text())
     resource.setrlimit(resource.RLIMIT_DATA, (settings.COREML_MEMORY_BYTES, settings.COREML_MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (settings.COREML_LIMIT_S * 2, settings.COREML_LIMIT_S * 2))
+    resource.setrlimit(resource.RLIMIT_CPU, (known["cpu_s"], known["cpu_s"]))  # should it outlive who waits for it
     import coremltools
     from coremltools.optimize import coreml as smaller
 
-    known = json.loads(facts.read_text())
     labels, size, model = known["labels"], *_network(weights.read_bytes(), known["temperature"])
     with tempfile.TemporaryDirectory() as saved:
         from training.export import save
