@@ -21,7 +21,7 @@ from collector.negotiation import AnyAccept
 from config.fields import without_nul
 from training import benchmarks, blobs, keys, manifest, release
 from training.errors import NothingReleased, RangeNotSatisfiable
-from training.serializers import BenchmarkSerializer, KeySetSerializer
+from training.serializers import BenchmarkSerializer, KeysSerializer
 
 DEVICE_LENGTH = 64  # characters, as in Benchmark.device
 IMMUTABLE = "public, max-age=31536000, immutable"  # a blob is named by its digest: a year, the most that is customary
@@ -64,11 +64,17 @@ class Manifest(_Public):
 
 
 class Keys(_Public):
-    @extend_schema(operation_id="get_keys", responses=KeySetSerializer)
-    def get(self, request: Request) -> Response:
-        """The public keys of this installation's manifests."""
-        headers = {"Cache-Control": f"public, max-age={settings.MANIFEST_CACHE_S}"}
-        return Response(keys.public_jwks(), headers=headers)
+    @extend_schema(
+        operation_id="get_keys",
+        parameters=[_IF_NONE_MATCH],
+        responses={200: KeysSerializer, 304: OpenApiResponse(description="as before")},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """Which keys may sign manifests: the root's word, and how this root follows from the first. docs/phone/README.md."""
+        content = keys.published().encode()
+        etag = f'"{hashlib.sha256(content).hexdigest()}"'
+        headers = {"ETag": etag, "Cache-Control": f"public, max-age={settings.MANIFEST_CACHE_S}"}
+        return _conditional(request, etag, HttpResponse(content, content_type="application/json", headers=headers))
 
 
 class Blob(_Public):

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Max, Q
+from django.db.models import Count, F, Max, Q
 from django.utils import timezone
 
 from collector.models import Recognizer
@@ -25,11 +25,13 @@ from training.errors import (
     NotOffered,
     UnknownChannel,
     UnknownRelease,
+    VersionOutOfReach,
 )
 from training.models import Artifact, Channel, Release, Run
 
 KIND = "blobs"
 STABLE = "stable"
+VERSION_GAP_MOST = 10_000  # phones refuse a version that is further above what they have (docs/phone/README.md)
 BUCKETS = 10_000  # of devices: a ramp is exact to a hundredth of a percent
 
 
@@ -219,7 +221,14 @@ def _take_turn(recognizer: Recognizer) -> None:
 def _new_release(
     recognizer: Recognizer, *, run: Run, artifacts: Sequence[Artifact], rolls_back_to: Release | None = None
 ) -> Release:
-    newest = Release.objects.filter(recognizer=recognizer).aggregate(newest=Max("version"))["newest"] or 0
+    rows = Release.objects.filter(recognizer=recognizer).aggregate(newest=Max("version"), made=Count("pk"))
+    newest = rows["newest"] or 0
+    if newest - rows["made"] > VERSION_GAP_MOST:  # each release is one more than the last: somebody has set one by hand
+        raise VersionOutOfReach(
+            f"{recognizer.slug} has {rows['made']} releases and a version {newest}; phones refuse a jump that large, "
+            "and so every version after it. Give that row a version near those before it.",
+            version=newest,
+        )
     release = Release.objects.create(recognizer=recognizer, version=newest + 1, run=run, rolls_back_to=rolls_back_to)
     release.artifacts.set(artifacts)
     return release
