@@ -41,7 +41,7 @@ class KeySet:
 
     def ending(self, kids: Iterable[str], *, not_after: int) -> Self:
         """This set with the time of these keys cut short; never lengthened."""
-        keys = (key | {"not_after": min(key["not_after"], not_after)} if key["kid"] in kids else key for key in self.keys)  # type: ignore[operator]
+        keys = ({**key, "not_after": min(key["not_after"], not_after)} if key["kid"] in kids else key for key in self.keys)
         return replace(self, keys=tuple(keys))
 
     def without(self, kid: str) -> Self:
@@ -103,7 +103,7 @@ class Document:
             return by_kid[obj.headers()["kid"]]
 
         rotation = jws.serialize_json(members, payload, find, algorithms=[ALGORITHM])  # type: ignore[arg-type]
-        return _text(self.first, (*self.rotations, rotation), new, content)  # type: ignore[arg-type]
+        return _text(self.first, (*self.rotations, rotation), new, content)
 
 
 def first_text(root: OKPKey, content: KeySet) -> str:

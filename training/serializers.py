@@ -11,7 +11,9 @@ from training.models import Benchmark
 class KeysSerializer(serializers.Serializer[Any]):
     """The root's signed set of keys. An app believes the root that it ships with, never this `root`."""
 
-    root = serializers.DictField(help_text="the first root: version, and key as a JWK with `kid`")
+    root = serializers.DictField(  # type: ignore[assignment]  # DRF takes fields out of the class: nothing is hidden
+        help_text="the first root: version, and key as a JWK with `kid`"
+    )
     rotations = serializers.ListField(
         child=serializers.DictField(),
         help_text="of the root, oldest first: JWS general serialization, by the old and the new root",

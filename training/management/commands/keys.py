@@ -94,9 +94,9 @@ class Command(BaseCommand):
             self._write(file, document.rotated(root_key, new_root, content))
             version = document.root_version + 1
             self.stdout.write(
-                f"Root {version} is {new_root.thumbprint()}. Put {file} on the server, and never drop a rotation from it: phones "
-                f"follow them one by one. Ship the new root with the next app, as version {version}. Destroy the old root's file: "
-                "it is of no more use, except to a thief against phones that have not updated."
+                f"Root {version} is {new_root.thumbprint()}. Put {file} on the server, and never drop a rotation from it: "
+                f"phones follow them one by one. Ship the new root with the next app, as version {version}. Destroy the old "
+                "root's file: it is of no more use, except to a thief against phones that have not updated."
             )
             return
         key = keys.read_key(new, private=False)
