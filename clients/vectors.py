@@ -18,7 +18,7 @@ NOW = 1_800_000_000  # Unix seconds, a moment in January 2027
 DAY = 86_400
 ROOT, ROOT_2, ROOT_3 = (Signer.named(f"photorally vector root {n}") for n in (1, 2, 3))
 ONLINE, NEXT, STOLEN, STRANGER = (Signer.named(f"photorally vector {n}") for n in ("online", "next", "stolen", "stranger"))
-SET = {"version": 2, "issued_at": NOW - 30 * DAY, "expires_at": NOW + 150 * DAY, "revoked": (STOLEN.kid,)}
+SET: dict[str, Any] = {"version": 2, "issued_at": NOW - 30 * DAY, "expires_at": NOW + 150 * DAY, "revoked": (STOLEN.kid,)}
 LABELS = [{"slug": "copper", "name": "Copper"}, {"slug": "gold", "name": "Gold"}]
 
 
@@ -120,7 +120,8 @@ def accepted() -> Iterator[dict[str, Any]]:
     late = phone(now=NOW - CLOCK_SLACK_S + 1, newest_issued_at=0)
     yield case("first-model", "A phone that has no model yet.", accepted=new, held=phone(None))
     yield case("newer-version", "The next release.", accepted=new)
-    yield case("same-again", "What the phone has, signed anew.", accepted=(3, YESTERDAY), version=3, file=YESTERDAY)
+    yield case("same-again", "What the phone has, signed anew.", accepted=(3, YESTERDAY),
+               token=ONLINE.sign(manifest(3, YESTERDAY)), file=YESTERDAY)  # fmt: skip
     yield case("rolled-back", "A higher version names the old file.", accepted=(4, YESTERDAY),
                token=ONLINE.sign(manifest(4, YESTERDAY)), file=YESTERDAY)  # fmt: skip
     yield case("largest-jump", "As far above as is allowed.", accepted=(most, TODAY), version=most)

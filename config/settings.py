@@ -223,6 +223,13 @@ SURE_PERCENT = env.whole("SURE_PERCENT", 90, least=50, most=99, unit="percent of
 
 # ---- releases ----------------------------------------------------------------------------------------------------
 SIGNING_KEY_FILE = Path(env.text("SIGNING_KEY_FILE", str(VAR_DIR / "keys" / "manifest.jwk")))
+# The signed set of keys that phones may believe; `manage.py keys` makes it. In VAR_DIR the server signs its own.
+KEYS_FILE = Path(env.text("KEYS_FILE", str(VAR_DIR / "keys" / "keys.json")))
+KEYS_VALID_S = 180 * 86_400  # seconds; the longest that a phone kept from newer sets can be held to an old one
+KEY_VALID_S = 365 * 86_400  # seconds an online key may sign; people rotate once a year if nothing forces them to
+# Seconds that a replaced key stays good: every manifest it signed has expired by then, and a phone's clock may be a day off.
+KEY_OVERLAP_S = 8 * 86_400
+KEYS_WARN_S = 30 * 86_400  # seconds before the end of set or key in which `manage.py check` warns: time to fetch the root
 MANIFEST_VALID_S = 7 * 86_400  # seconds; a phone that is offline for a week keeps its model but stops trusting the manifest
 MANIFEST_PERIOD_S = 3600  # seconds for which the same manifest is signed to the byte, so that its ETag can match
 MANIFEST_CACHE_S = 60  # seconds a cache may keep a manifest: a roll-back reaches phones behind a CDN this much later

@@ -3,74 +3,26 @@
 import hashlib
 import io
 import json
-import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from http.server import BaseHTTPRequestHandler
 
 import numpy as np
 import pytest
-from joserfc import jws
-from joserfc.jwk import OctKey, OKPKey
 from PIL import Image
 
 from clients import refusals
 from clients.calls import ATTEMPTS, LONGEST_WAIT_S, ServerRefused, TryLater
+from clients.forging import Signer
 from clients.phone import Phone, content_type
 from clients.vision import prepare
+from tests.answering import Answer, Server
 from tests.drawing import jpeg, picture, png, webp
 
 NOW = 1_790_000_000.0
 MODEL = bytes(range(256)) * 1000  # 256,000 bytes: four chunks, so that a download can break in the middle
-KEY = OKPKey.generate_key("Ed25519", private=True)
-
-Answer = tuple[int, dict[str, str], bytes]
-
-
-class Server:
-    """A real socket that answers what a test says; every request is kept as (method, path, headers, body)."""
-
-    def __init__(self) -> None:
-        self.routes: dict[str, Callable[[BaseHTTPRequestHandler], Answer | None]] = {}
-        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                path = urlsplit(self.path).path
-                server.requests.append((self.command, self.path, dict(self.headers), body))
-                answer = server.routes[path](self)
-                if answer is None:  # the connection breaks
-                    self.close_connection = True
-                    return
-                status, headers, content = answer
-                self.send_response(status)
-                for name, value in ({"Content-Length": str(len(content))} | headers).items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content)
-                self.close_connection = True
-
-            do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
-        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def sequence(self, path: str, *answers: Answer | None) -> None:
-        """Answer one after another; the last one stays."""
-        left = list(answers)
-        self.routes[path] = lambda handler: left.pop(0) if len(left) > 1 else left[0]
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+ROOT, KEY, STRANGER = Signer.named("root"), Signer.named("online"), Signer.named("stranger")
 
 
 @pytest.fixture
@@ -193,14 +145,11 @@ def payload(**changes) -> dict:
     } | changes
 
 
-def signed(content: dict, *, key: OKPKey = KEY, **header: str) -> str:
-    head = {"alg": "Ed25519", "typ": "photorally-manifest+jwt", "kid": key.thumbprint()} | header
-    return jws.serialize_compact(head, json.dumps(content).encode(), key, algorithms=[head["alg"]])
-
-
-def publish(server: Server, *, token: str | None = None, key: OKPKey = KEY, blob: bytes = MODEL, **changes) -> None:
+def publish(
+    server: Server, *, token: str | None = None, root: Signer = ROOT, keys_version: int = 1, blob: bytes = MODEL, **changes
+) -> None:
     """Offer a model, as the server does: manifest with ETag, keys, blob with Range."""
-    token = token or signed(payload(**changes))
+    token = token or KEY.sign(payload(**changes))
     etag = f'"{hashlib.sha256(token.encode()).hexdigest()}"'
 
     def manifest(handler: BaseHTTPRequestHandler) -> Answer:
@@ -215,9 +164,18 @@ def publish(server: Server, *, token: str | None = None, key: OKPKey = KEY, blob
         start = int(asked.removeprefix("bytes=").removesuffix("-"))
         return 206, {"Content-Range": f"bytes {start}-{len(blob) - 1}/{len(blob)}"}, blob[start:]
 
-    public = {**key.as_dict(private=False), "kid": key.thumbprint(), "alg": "Ed25519", "use": "sig"}
+    said = root.key_set(KEY, version=keys_version, issued_at=int(NOW) - 60, expires_at=int(NOW) + 30 * 86_400)
+    document = {"root": {"version": 1, "key": root.jwk}, "rotations": [], "keys": said}
+    content = json.dumps(document).encode()
+    keys_etag = f'"{hashlib.sha256(content).hexdigest()}"'
+
+    def keys(handler: BaseHTTPRequestHandler) -> Answer:
+        if handler.headers.get("If-None-Match") == keys_etag:
+            return 304, {"ETag": keys_etag}, b""
+        return 200, {"ETag": keys_etag}, content
+
     server.routes["/api/v1/recognizers/coins/manifest"] = manifest
-    server.sequence("/.well-known/photorally-keys.json", (200, {}, json.dumps({"keys": [public]}).encode()))
+    server.routes["/.well-known/photorally-keys.json"] = keys
     server.routes[f"/blobs/{payload(**changes)['artifacts'][0]['sha256']}"] = ranged
 
 
@@ -231,7 +189,8 @@ def test_a_verified_model_is_downloaded_once(phone, server):
     assert phone.model("coins").file().read_bytes() == MODEL
     assert phone.update_model("coins") is False
     assert len(downloads(server)) == 1
-    assert "If-None-Match" in server.requests[-1][2]
+    asked_again = [headers for _, path, headers, _ in server.requests[3:] if "blobs" not in path]
+    assert len(asked_again) == 2 and all("If-None-Match" in headers for headers in asked_again)
     assert f"device={phone.device}" in server.requests[0][1]
 
 
@@ -256,75 +215,47 @@ def test_a_higher_version_that_points_at_the_same_file_needs_no_download(phone, 
     assert len(downloads(server)) == 1
 
 
-def hs256() -> str:
-    """The classic: signed with the public key as if it were a shared secret."""
-    public = OctKey.import_key(KEY.as_dict(private=False)["x"])
-    head = {"alg": "HS256", "typ": "photorally-manifest+jwt", "kid": KEY.thumbprint()}
-    return jws.serialize_compact(head, json.dumps(payload(version=9)).encode(), public, algorithms=["HS256"])
-
-
-def tampered() -> str:
-    head, _, signature = signed(payload()).split(".")
-    other = signed(payload(version=9)).split(".")[1]
-    return f"{head}.{other}.{signature}"
-
-
-def unsigned() -> str:
-    return signed(payload(version=9)).rpartition(".")[0] + "."
-
-
-STRANGER = OKPKey.generate_key("Ed25519", private=True)
-HOSTILE: dict[str, tuple[type[refusals.Refused], dict]] = {
-    "no JWS": (refusals.Malformed, {"token": "yes, sure"}),
-    "an empty answer": (refusals.Malformed, {"token": " "}),
-    "another algorithm": (refusals.WrongAlgorithm, {"token": hs256()}),
-    "EdDSA by its old name": (refusals.WrongAlgorithm, {"token": signed(payload(version=9), alg="EdDSA")}),
-    "a token of another purpose": (refusals.WrongAlgorithm, {"token": signed(payload(version=9), typ="JWT")}),
-    "a stranger's key": (refusals.UnknownKey, {"token": signed(payload(version=9), key=STRANGER)}),
-    "a stranger under our key's name": (
-        refusals.BadSignature,
-        {"token": signed(payload(version=9), key=STRANGER, kid=KEY.thumbprint())},
-    ),
-    "changed content": (refusals.BadSignature, {"token": tampered()}),
-    "no signature": (refusals.BadSignature, {"token": unsigned()}),
-    "another recognizer": (refusals.WrongRecognizer, {"recognizer": "stamps", "version": 9}),
-    "another channel": (refusals.WrongRecognizer, {"channel": "beta", "version": 9}),
-    "an expired manifest": (refusals.Expired, {"expires_at": int(NOW), "version": 9}),
-    "a manifest from the future": (refusals.NotYetValid, {"issued_at": int(NOW) + 90_000, "version": 9}),
-    "a lower version": (refusals.LowerVersion, {"version": 2}),
-    "the same version with another file": (refusals.VersionReused, {"artifact": {"sha256": "0" * 64}}),
-    "a release for newer apps": (refusals.AppTooOld, {"minimum_app": "1.1", "version": 9}),
-    "only formats it cannot run": (refusals.NoUsableArtifact, {"artifact": {"format": "coreml"}, "version": 9}),
-    "a missing field": (refusals.Malformed, {"artifact": {"bytes": None}, "version": 9}),
-    "a digest that is a path": (refusals.Malformed, {"artifact": {"sha256": "../../../account"}, "version": 9}),
-    "a file beyond all measure": (refusals.Malformed, {"artifact": {"bytes": 10**12}, "version": 9}),
-    "a file that is too long": (refusals.WrongLength, {"artifact": {"sha256": "1" * 64, "url": "/long"}, "version": 9}),
-    "a file that is too short": (refusals.WrongLength, {"artifact": {"sha256": "1" * 64, "url": "/short"}, "version": 9}),
-    "a file with other bytes": (refusals.WrongDigest, {"artifact": {"sha256": "1" * 64, "url": "/other"}, "version": 9}),
-}
-
-
-@pytest.mark.parametrize("offered", HOSTILE)
-def test_yesterdays_model_stays_when_the_server_offers(offered, phone, server, tmp_path):
+def test_the_root_is_pinned_at_first_use(phone, server):
     publish(server)
     phone.update_model("coins")
-    refusal, offer = HOSTILE[offered]
-    publish(server, **offer)
-    server.sequence("/long", (200, {}, MODEL + b"!"))
-    server.sequence("/short", (200, {}, MODEL[:-1]))
-    server.sequence("/other", (200, {}, bytes(len(MODEL))))
-    with pytest.raises(refusal):
+    publish(server, version=9, root=STRANGER)
+    with pytest.raises(refusals.KeysNotVouched):
         phone.update_model("coins")
-    assert phone.model("coins").current.version == 3
-    assert phone.model("coins").file().read_bytes() == MODEL
-    assert not list(tmp_path.rglob("*.part"))
 
 
-def test_keys_are_pinned_at_first_use(phone, server):
+def test_a_root_that_ships_with_the_app_is_the_only_one_believed(server, tmp_path):
+    publish(server, root=STRANGER)
+    shipped = Phone(server.url, folder=tmp_path, clock=lambda: NOW, root={"version": 1, "key": ROOT.jwk})
+    with pytest.raises(refusals.KeysNotVouched):
+        shipped.update_model("coins")
+    publish(server)
+    assert shipped.update_model("coins") is True
+
+
+def test_what_is_remembered_outlives_the_app(server, tmp_path):
+    publish(server, keys_version=7)
+    Phone(server.url, folder=tmp_path, clock=lambda: NOW).update_model("coins")
+    publish(server, keys_version=6)
+    with pytest.raises(refusals.KeysLowerVersion):
+        Phone(server.url, folder=tmp_path, clock=lambda: NOW).update_model("coins")
+
+
+def test_a_clock_set_back_below_the_newest_manifest_brings_no_expired_one_back(server, tmp_path):
+    publish(server)
+    Phone(server.url, folder=tmp_path, clock=lambda: NOW).update_model("coins")
+    publish(server, version=4, issued_at=int(NOW) - 7200, expires_at=int(NOW) - 3600)
+    with pytest.raises(refusals.Expired):
+        Phone(server.url, folder=tmp_path, clock=lambda: NOW - 86_400).update_model("coins")
+
+
+def test_a_damaged_file_takes_the_version_not_with_it(phone, server, tmp_path):
     publish(server)
     phone.update_model("coins")
-    publish(server, token=signed(payload(version=9), key=STRANGER), key=STRANGER)
-    with pytest.raises(refusals.UnknownKey):
+    next(tmp_path.rglob("*.tflite")).write_bytes(b"decayed")
+    with pytest.raises(refusals.WrongDigest):
+        phone.model("coins").file()
+    publish(server, version=2)
+    with pytest.raises(refusals.LowerVersion):
         phone.update_model("coins")
 
 

@@ -1,5 +1,7 @@
 """What phones ask of RELEASE: the manifest, the keys that sign it, the files it names; and what they report back."""
 
+import hashlib
+
 from django.conf import settings
 from django.http import HttpResponse
 from django.utils.cache import get_conditional_response
@@ -19,7 +21,7 @@ from collector.negotiation import AnyAccept
 from config.fields import without_nul
 from training import benchmarks, blobs, deltas, held, keys, release
 from training.errors import BlobUnavailable, RangeNotSatisfiable
-from training.serializers import BenchmarkSerializer, KeySetSerializer
+from training.serializers import BenchmarkSerializer, KeysSerializer
 
 # What a phone may say of itself, and in how many characters, as in Benchmark: what is longer is no platform of a release.
 ABOUT = {"device": 64, "app": 20, "platform": 20, "tier": 20}
@@ -63,11 +65,17 @@ class Manifest(_Public):
 
 
 class Keys(_Public):
-    @extend_schema(operation_id="get_keys", responses=KeySetSerializer)
-    def get(self, request: Request) -> Response:
-        """The public keys of this installation's manifests."""
-        headers = {"Cache-Control": f"public, max-age={settings.MANIFEST_CACHE_S}"}
-        return Response(keys.public_jwks(), headers=headers)
+    @extend_schema(
+        operation_id="get_keys",
+        parameters=[_IF_NONE_MATCH],
+        responses={200: KeysSerializer, 304: OpenApiResponse(description="as before")},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """Which keys may sign manifests: the root's word, and how this root follows from the first. docs/phone/README.md."""
+        content = keys.published().encode()
+        etag = f'"{hashlib.sha256(content).hexdigest()}"'
+        headers = {"ETag": etag, "Cache-Control": f"public, max-age={settings.MANIFEST_CACHE_S}"}
+        return _conditional(request, etag, HttpResponse(content, content_type="application/json", headers=headers))
 
 
 class Blob(_Public):

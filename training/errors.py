@@ -143,8 +143,12 @@ class SigningKeyProblem(Problem):
     status, code, title = 500, "signing-key", "The key that signs manifests cannot be used."
 
 
-class ManifestRefused(Problem):
-    status, code, title = 422, "manifest-refused", "The manifest must not be trusted."
+class KeySetProblem(Problem):
+    status, code, title = 500, "key-set", "The signed set of keys cannot be used."
+
+
+class VersionOutOfReach(Problem):
+    status, code, title = 500, "version-out-of-reach", "Phones would refuse this version, and every later one."
 
 
 class UnknownBlob(Problem):

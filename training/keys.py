@@ -1,19 +1,25 @@
-"""RELEASE: the Ed25519 key that signs manifests, and the public half that phones check them with."""
+"""RELEASE: the Ed25519 key that signs manifests, and the file by which the root says that phones may believe it."""
 
+import fcntl
 import json
+import time
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
+from config.files import write_whole
 from config.secrets import read_or_make
-from training.errors import SigningKeyProblem
+from training import keyset
+from training.errors import KeySetProblem, SigningKeyProblem
+from training.keyset import Document, KeySet
 
 CURVE: Final = "Ed25519"
-MEND = "Make one with `manage.py keys make <file>`, readable by this process only, and set SIGNING_KEY_FILE to its path."
+MEND = "Make one with `manage.py keys make online FILE`, readable by this process only, and set SIGNING_KEY_FILE to its path."
+MEND_SET = "`manage.py keys show` says what is in it; docs/how-a-phone-gets-a-model.md, how to sign another."
 
 
 def signing_key() -> OKPKey:
@@ -27,6 +33,8 @@ def signing_key() -> OKPKey:
         return _parsed(path, path.stat().st_mtime_ns)
     except OSError as error:
         raise SigningKeyProblem(f"SIGNING_KEY_FILE={str(path)!r} cannot be read ({error.strerror}). {MEND}") from error
+    except SigningKeyProblem as problem:
+        raise SigningKeyProblem(f"SIGNING_KEY_FILE={problem.detail} {MEND}") from problem
 
 
 def make() -> str:
@@ -34,20 +42,108 @@ def make() -> str:
     return json.dumps(OKPKey.generate_key(CURVE, private=True).as_dict(private=True))
 
 
-def public_jwks() -> dict[str, Any]:
-    """The JWK set that phones fetch: public members only, `kid` is the RFC 7638 thumbprint."""
-    key = signing_key()
-    public = key.as_dict(private=False)
-    return {"keys": [{**public, "kid": key.thumbprint(), "alg": CURVE, "use": "sig"}]}
+def read_key(path: Path, *, private: bool = True) -> OKPKey:
+    """The Ed25519 key in a file; with `private=False` its public half is enough. Raises SigningKeyProblem."""
+    try:
+        content = json.loads(path.read_text())
+        key = OKPKey.import_key(content)
+    except OSError as error:
+        raise SigningKeyProblem(f"{str(path)!r} cannot be read ({error.strerror}).") from error
+    except (ValueError, TypeError, KeyError, JoseError) as error:
+        raise SigningKeyProblem(f"{str(path)!r} holds no JWK ({type(error).__name__}).") from error
+    if content.get("crv") != CURVE or (private and not key.is_private):
+        raise SigningKeyProblem(f"{str(path)!r} holds no {'private ' if private else ''}{CURVE} key.")
+    return key
+
+
+def published() -> str:
+    """The text of KEYS_FILE, which phones fetch. The embedded default's is signed here and renewed in time, by a root key
+    beside it; another file must be there. Raises KeySetProblem, SigningKeyProblem.
+    """
+    return present()[0]
+
+
+def present() -> tuple[str, Document]:
+    """The text of KEYS_FILE and what it says. Raises KeySetProblem, SigningKeyProblem."""
+    path = Path(settings.KEYS_FILE)
+    if path == embedded_file():
+        _keep_embedded(path)
+    return read_set(path)
+
+
+def fits(document: Document, *, now: float) -> None:
+    """Whether phones that believe the document believe what is signed now. Raises KeySetProblem, SigningKeyProblem."""
+    kid = signing_key().thumbprint()
+    key = document.set.key(kid)
+    if key is None:
+        said = "has revoked" if kid in document.set.revoked else "does not list"
+        raise KeySetProblem(f"Key set {document.set.version} {said} the key in SIGNING_KEY_FILE, {kid}: phones refuse it.")
+    if now >= min(key["not_after"], document.set.expires_at):
+        raise KeySetProblem(f"Key set {document.set.version}, or its key {kid}, has expired: phones refuse all manifests.")
+
+
+def ends_at(document: Document) -> int:
+    """Unix seconds after which phones refuse what is signed with the present key, the set or the key being over."""
+    key = document.set.key(signing_key().thumbprint())
+    return min(document.set.expires_at, key["not_after"] if key else 0)
+
+
+def read_set(path: Path) -> tuple[str, Document]:
+    """The text of a set's file and what it says, its signatures checked. Raises KeySetProblem."""
+    try:
+        return _checked(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise KeySetProblem(f"{str(path)!r} cannot be read ({error.strerror}).") from error
+
+
+# ---- the embedded default ----------------------------------------------------------------------------------------
+def embedded_file() -> Path:
+    """Where the key set lies that this installation signs for itself."""
+    return Path(settings.VAR_DIR) / "keys" / "keys.json"
+
+
+def embedded_root() -> Path:
+    """The private root key of the embedded default. An installation for strangers keeps its root offline."""
+    return Path(settings.VAR_DIR) / "keys" / "root.jwk"
+
+
+def _keep_embedded(path: Path) -> None:
+    """Sign a set where none is, where the signing key is not in it, and where half of its time is over."""
+    if _is_fresh(path):
+        return
+    signer = signing_key()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (path.parent / "lock").open("w") as lock:  # processes that start together must not sign two sets of one version
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _is_fresh(path):
+            return
+        if path.exists() and not embedded_root().exists():  # the root was taken offline: renewing is its owner's business
+            return
+        read_or_make(embedded_root(), make)
+        root, now = read_key(embedded_root()), int(time.time())
+        document = read_set(path)[1] if path.exists() else None
+        content = document.set if document else KeySet(0, now, now, ())
+        if signer.thumbprint() in content.revoked:  # a person's decision, which no program takes back
+            return
+        content = content.with_key(signer, not_after=now + settings.KEY_VALID_S)
+        content = content.renewed(now=now, valid_s=settings.KEYS_VALID_S)
+        text = document.signed(root, content) if document else keyset.first_text(root, content)
+        write_whole(path, text.encode())
+
+
+def _is_fresh(path: Path) -> bool:
+    """Whether the embedded set lists the signing key and has more than half of its time left."""
+    if not path.exists():
+        return False
+    return ends_at(read_set(path)[1]) - time.time() > settings.KEYS_VALID_S / 2
 
 
 @cache
 def _parsed(path: Path, changed_ns: int) -> OKPKey:  # `changed_ns`: a file that was replaced is read again
-    try:
-        content = json.loads(path.read_text())
-        key = OKPKey.import_key(content)
-    except (ValueError, TypeError, KeyError, JoseError) as error:
-        raise SigningKeyProblem(f"SIGNING_KEY_FILE={str(path)!r} holds no JWK ({type(error).__name__}). {MEND}") from error
-    if content.get("crv") != CURVE or not key.is_private:
-        raise SigningKeyProblem(f"SIGNING_KEY_FILE={str(path)!r} holds no private {CURVE} key. {MEND}")
-    return key
+    return read_key(path)
+
+
+@cache
+def _checked(path: Path, changed_ns: int) -> tuple[str, Document]:
+    text = path.read_text()
+    return text, Document.read(text)

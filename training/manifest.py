@@ -7,23 +7,28 @@ from typing import Any
 
 from django.conf import settings
 from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
 
 from collector.models import Label
-from training.errors import ManifestRefused
+from training.errors import VersionOutOfReach
 from training.keys import signing_key
 from training.models import Artifact, Channel, Release
 from training.release import KIND
 
 ALGORITHM = "Ed25519"
+VERSION_MOST = 1_000_000  # no phone takes more, or a slip that says 2^31 would be the last version ever: 2,700 years of nights
 TYPE = "photorally-manifest+jwt"  # a token of another purpose, signed by the same key, is no manifest
 
 
 def sign(row: Channel, release: Release, *, arm: str = "", now: float | None = None) -> str:
     """The manifest that offers `release` on the channel; `arm` as release.arm_of says. Within MANIFEST_PERIOD_S the same offer
-    is the same bytes: the time is floored and Ed25519 signs deterministically. `now`: Unix seconds, the present if None.
+    is the same bytes: the time is floored and Ed25519 signs deterministically. `now`: Unix seconds, the present if None. Raises
+    VersionOutOfReach.
     """
+    if release.version > VERSION_MOST:
+        raise VersionOutOfReach(
+            f"{release} is beyond {VERSION_MOST}. Give the row a version near those of the releases before it.",
+            version=release.version,
+        )
     key = signing_key()
     header = {"alg": ALGORITHM, "typ": TYPE, "kid": key.thumbprint()}
     facts = payload(row, release, arm=arm, now=time.time() if now is None else now)
@@ -65,33 +70,3 @@ def _described(artifact: Artifact, among: Sequence[Artifact]) -> dict[str, Any]:
 def _blob(artifact: Artifact) -> dict[str, Any]:
     url = f"{settings.SITE_URL}/{KIND}/{artifact.sha256}"
     return {"sha256": artifact.sha256, "bytes": artifact.bytes, "url": url}
-
-
-def verify(token: str, jwks: dict[str, Any], *, now: float, lowest_version: int) -> dict[str, Any]:
-    """The payload of a manifest that may be trusted, by the rules a phone follows. Raises ManifestRefused, whose fact
-    `reason` is one of: malformed, unknown-key, bad-signature, expired, lower-version.
-    """
-    keys = {key["kid"]: key for key in _usable(jwks)}
-    try:
-        header = jws.extract_compact(token.encode()).headers()
-    except (JoseError, ValueError) as error:
-        raise ManifestRefused("It is no compact JWS.", reason="malformed") from error
-    if header.get("alg") != ALGORITHM or header.get("typ") != TYPE:
-        raise ManifestRefused(f"Its alg and typ must be {ALGORITHM} and {TYPE}.", reason="malformed")
-    if header.get("kid") not in keys:
-        raise ManifestRefused("It is signed by a key that is not published.", reason="unknown-key")
-    try:
-        signed = jws.deserialize_compact(token, OKPKey.import_key(keys[header["kid"]]), algorithms=[ALGORITHM])
-        content: dict[str, Any] = json.loads(signed.payload)
-    except (JoseError, ValueError) as error:
-        raise ManifestRefused("Its signature does not fit its content.", reason="bad-signature") from error
-    if now >= content["expires_at"]:
-        raise ManifestRefused("It has expired.", reason="expired", expires_at=content["expires_at"])
-    if content["version"] < lowest_version:
-        raise ManifestRefused("It offers a lower version.", reason="lower-version", version=content["version"])
-    return content
-
-
-def _usable(jwks: dict[str, Any]) -> list[dict[str, Any]]:
-    """The usable keys of a set: public Ed25519 keys with a `kid`."""
-    return [key for key in jwks.get("keys", []) if key.get("crv") == ALGORITHM and key.get("kid") and "d" not in key]

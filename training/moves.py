@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import F, Max
+from django.db.models import Count, F, Max
 from django.utils import timezone
 
 from collector.models import Recognizer
 from training import cohorts
-from training.errors import ChannelMoved
+from training.errors import ChannelMoved, VersionOutOfReach
 from training.models import Artifact, Channel, Move, Release, Run
 
+VERSION_GAP_MOST = 10_000  # phones refuse a version that is further above what they have (docs/phone/README.md)
 PROGRAM = "program"  # who moves a channel where no person and no command did
 AUTOMATIC = "automatic"
 
@@ -214,4 +215,13 @@ def _published(release: Release) -> bool:
 
 
 def _newest(recognizer: Recognizer) -> int:
-    return int(Release.objects.filter(recognizer=recognizer).aggregate(newest=Max("version"))["newest"] or 0)
+    """The highest version. Raises VersionOutOfReach where no phone would follow one more."""
+    rows = Release.objects.filter(recognizer=recognizer).aggregate(newest=Max("version"), made=Count("pk"))
+    newest = int(rows["newest"] or 0)
+    if newest - rows["made"] > VERSION_GAP_MOST:  # each release is one more than the last: somebody has set one by hand
+        raise VersionOutOfReach(
+            f"{recognizer.slug} has {rows['made']} releases and a version {newest}; phones refuse a jump that large, "
+            "and so every version after it. Give that row a version near those before it.",
+            version=newest,
+        )
+    return newest

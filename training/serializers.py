@@ -8,10 +8,17 @@ from config.fields import Number, Pattern, Whole
 from training.models import Benchmark
 
 
-class KeySetSerializer(serializers.Serializer[Any]):
-    """RFC 7517 JWK set."""
+class KeysSerializer(serializers.Serializer[Any]):
+    """The root's signed set of keys. An app believes the root that it ships with, never this `root`."""
 
-    keys = serializers.ListField(child=serializers.DictField(), help_text="public Ed25519 keys, each with `kid`")
+    root = serializers.DictField(  # type: ignore[assignment]  # DRF takes fields out of the class: nothing is hidden
+        help_text="the first root: version, and key as a JWK with `kid`"
+    )
+    rotations = serializers.ListField(
+        child=serializers.DictField(),
+        help_text="of the root, oldest first: JWS general serialization, by the old and the new root",
+    )
+    keys = serializers.CharField(help_text="compact JWS of the present root, typ photorally-keys+jwt")
 
 
 class BenchmarkSerializer(serializers.ModelSerializer[Benchmark]):
