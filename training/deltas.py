@@ -18,12 +18,15 @@ from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from collector.storage import MissingObject, put_blob, store
+from training import formats
 from training.models import Artifact, Benchmark, Channel, Encoded, Release
 
 KIND, BLOBS = "encodings", "blobs"
 DCZ, ZSTD = "dcz", "zstd"
 # RFC 9842, section 5: a skippable frame of zstd (RFC 8878, 3.1.2) of 32 bytes, the dictionary's SHA-256.
 DCZ_MAGIC = bytes.fromhex("5e2a4d1820000000")
+# Formats that come whole: no phone runs the reference, and the canaries' pictures are the same every night.
+WHOLE = (formats.FLOAT32.name, formats.CANARIES.name)
 LEVEL = 19  # of 22: the slowest that takes no more memory than the window; a body is made once and read by thousands
 WINDOW_MOST = 23  # 8 MiB: what each decoder of dcz has to allow (RFC 9842, section 5), and zstd's too (RFC 9659)
 _DICTIONARY = re.compile(r":([A-Za-z0-9+/]{43}=):", re.ASCII)  # a byte sequence of RFC 8941 that holds 32 bytes
@@ -42,9 +45,10 @@ def due() -> list[str]:
 
 
 def _wanted() -> Iterator[tuple[str, str]]:
-    for channel in Channel.objects.select_related("release", "previous"):
-        offered = [each for each in (channel.release, channel.previous) if each and each.state == Release.State.PUBLISHED]
-        for artifact in Artifact.objects.filter(releases__in=offered).distinct().order_by("pk"):
+    for channel in Channel.objects.select_related("release", "previous", "arm"):
+        newest = [each for each in (channel.release, channel.previous, channel.arm) if each]
+        offered = [each for each in newest if each.state == Release.State.PUBLISHED]
+        for artifact in Artifact.objects.filter(releases__in=offered).exclude(format__in=WHOLE).distinct().order_by("pk"):
             yield artifact.sha256, ""
             yield from ((artifact.sha256, base) for base in _bases(channel, artifact))
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Count, Q
 
 from collector.models import Photo, Recognizer
-from training import process, release, runs
+from training import formats, process, release, runs
 from training.advice import Counted
 from training.errors import UnknownArtifact
 from training.models import Artifact, Release, Run
@@ -107,7 +107,7 @@ def offered(recognizer: Recognizer) -> Release | None:
 
 def file_name(model: Release, artifact: Artifact) -> str:
     """What a downloaded file is called: "coins-v3-int8.tflite"."""
-    return f"{model}".replace(" ", "-") + f"-{artifact.format}.tflite"
+    return f"{model}".replace(" ", "-") + f"-{artifact.format}{formats.named(artifact.format).ending}"
 
 
 def artifact_of(model: Release, name: str) -> Artifact:
