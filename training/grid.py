@@ -24,10 +24,10 @@ LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 def settled(int8: bytes, float32: bytes, calibration: np.ndarray, before: bytes | None) -> bytes:
     """The int8 file with corrected biases, and as many of the weights of the file `before` as may stay.
 
-    A weight stays while the true one, float32's, is no more than KEPT_STEPS away: errors do not add up over nights. What rounding
-    changes in the mean of a layer's output, given the mean of its input over `calibration` uint8 [n, s, s, 3], goes into its bias
-    (Nagel et al., "Data-free quantization through weight equalization and bias correction", ICCV 2019, §4.2). A layer that `before`
-    does not have, or has of another shape, keeps its own grid. Raises ForeignModel.
+    A weight stays while the true one, float32's, is no more than KEPT_STEPS away: errors do not add up over nights. What
+    rounding changes in the mean of a layer's output, given the mean of its input over `calibration` uint8 [n, s, s, 3], goes
+    into its bias (Nagel et al., "Data-free quantization through weight equalization and bias correction", ICCV 2019, §4.2). A
+    layer that `before` does not have, or has of another shape, keeps its own grid. Raises ForeignModel.
     """
     model, exact = opened(int8), opened(float32)
     ours, true = _layers(model), _layers(exact)

@@ -297,7 +297,7 @@ def _export(run: Run, tonight: Plan, final: Result, chosen: Result, photos: Phot
 def _converted(
     trained: Result, chosen: Result, calibration: np.ndarray, before: bytes | None
 ) -> tuple[Any, Any, dict[str, bytes]]:
-    """(network, head, LiteRT files) of trained weights, cooled by the chosen way's temperature; int8 on the grid of `before`."""
+    """(network, head, LiteRT files) of trained weights, cooled by the chosen way's temperature; int8 near `before`."""
     from training.export import export
     from training.network import assemble, restored
 
