@@ -22,15 +22,15 @@ def attach(file: bytes, facts: Mapping[str, Any]) -> bytes:
 
     Raises ForeignModel for bytes that are no LiteRT file.
     """
-    model = _opened(file)
+    model = opened(file)
     text = json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
     _put(model, NAME, text)
-    return _written(model)
+    return written(model)
 
 
 def read(file: bytes) -> dict[str, Any]:
     """The facts that `attach` wrote; {} where there are none. Raises ForeignModel."""
-    model = _opened(file)
+    model = opened(file)
     for entry in model.metadata or []:
         if entry.name == NAME.encode():
             facts: dict[str, Any] = json.loads(bytes(model.buffers[entry.buffer].data))
@@ -44,11 +44,11 @@ def cooled(file: bytes, temperature: float) -> bytes:
     The logits (int8, before the softmax) keep their integers when their scale and those of the head's weights and bias are all
     divided alike. Raises ForeignModel for a file that does not end in a dense layer and a softmax.
     """
-    model = _opened(file)
+    model = opened(file)
     graph, dense = model.subgraphs[0], _head(model)
     for tensor in (graph.tensors[number] for number in (*dense.inputs[1:], dense.outputs[0]) if number >= 0):
         tensor.quantization.scale = np.asarray(tensor.quantization.scale, np.float32) / np.float32(temperature)
-    return _written(model)
+    return written(model)
 
 
 def without_softmax(file: bytes) -> bytes:
@@ -56,12 +56,12 @@ def without_softmax(file: bytes) -> bytes:
 
     Raises ForeignModel like `cooled`.
     """
-    model = _opened(file)
+    model = opened(file)
     graph, dense = model.subgraphs[0], _head(model)
     graph.operators = graph.operators[: graph.operators.index(dense) + 1]
     graph.outputs = np.asarray(dense.outputs, np.int32)
     model.signatureDefs = []  # it names the output that is gone
-    return _written(model)
+    return written(model)
 
 
 def _head(model: Any) -> Any:
@@ -79,7 +79,7 @@ def _head(model: Any) -> Any:
 
 
 # ---- flatbuffers -------------------------------------------------------------------------------------------------
-def _opened(file: bytes) -> Any:
+def opened(file: bytes) -> Any:
     """The file as Python objects of LiteRT's schema."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -104,7 +104,7 @@ def _put(model: Any, name: str, data: bytes) -> None:
     model.metadata = [*(model.metadata or []), entry]
 
 
-def _written(model: Any) -> bytes:
+def written(model: Any) -> bytes:
     """The objects as a flatbuffer again."""
     import flatbuffers
 

@@ -23,6 +23,7 @@ from training.errors import EmptySnapshot, NothingHeldOut, TooFewPhotos
 from training.evaluate import classify, inputs_outputs, latency_ms, report
 from training.formats import LITERT
 from training.gate import Check, Verdict, judge
+from training.grid import settled
 from training.images import Progress
 from training.incumbent import comparable
 from training.models import Run
@@ -270,8 +271,9 @@ def _export(run: Run, tonight: Plan, final: Result, chosen: Result, photos: Phot
 
         used = finish.calibration_rows(photos.train.ids, CALIBRATION_PHOTOS)
         ids, pixels = [photos.train.ids[row] for row in used], photos.train.pixels[used]
-        network, classifier, converted = _converted(final, chosen, pixels)
-        judged_by = None if final is chosen else _converted(chosen, chosen, pixels)[2]["int8"]
+        before = comparable(tonight, pixels.shape[1])
+        network, classifier, converted = _converted(final, chosen, pixels, before)
+        judged_by = None if final is chosen else _converted(chosen, chosen, pixels, before)[2]["int8"]
         facts: dict[str, Any] = {
             "recognizer": run.recognizer.slug,
             "run": run.slot,
@@ -292,14 +294,17 @@ def _export(run: Run, tonight: Plan, final: Result, chosen: Result, photos: Phot
     return checkpoints.stage(run, "exporting", tonight.digest, work)
 
 
-def _converted(trained: Result, chosen: Result, calibration: np.ndarray) -> tuple[Any, Any, dict[str, bytes]]:
-    """(network, head, LiteRT files) of trained weights, cooled by the chosen way's temperature."""
+def _converted(
+    trained: Result, chosen: Result, calibration: np.ndarray, before: bytes | None
+) -> tuple[Any, Any, dict[str, bytes]]:
+    """(network, head, LiteRT files) of trained weights, cooled by the chosen way's temperature; int8 near `before`."""
     from training.export import export
     from training.network import assemble, restored
 
     weights_ = _weights_of(trained)
     network, classifier = restored(replace(weights_, head=cooled(weights_.head, chosen.facts["temperature"])))
-    return network, classifier, export(assemble(network, classifier)[0], calibration=calibration)
+    files = export(assemble(network, classifier)[0], calibration=calibration)
+    return network, classifier, {**files, "int8": settled(files["int8"], files["float32"], calibration, before)}
 
 
 def _with_coreml(run: Run, tonight: Plan, final: Result, chosen: Result, files: Result) -> Result:
