@@ -21,7 +21,7 @@ from clients import resume
 from clients.calls import BROKEN, Http, TryLater
 from clients.manifest import Offer
 from clients.model import ModelFolder
-from clients.vision import Network, prepare
+from clients.vision import Network, cold_start_ms, prepare
 
 APP_VERSION = "1.0"
 POLL_S = 0.5  # seconds between two looks at a photo's state
@@ -37,13 +37,15 @@ class Phone:
         folder: Path,
         model_name: str = "reference phone",
         app: str = APP_VERSION,
+        platform: str = sys.platform,
+        tier: str = "",
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.model_name = model_name
-        self.app = app
+        self.app, self.platform, self.tier = app, platform, tier
         self.http = Http(base_url, sleep=sleep)
         self._sleep, self._clock = sleep, clock
         self._networks: dict[str, tuple[Offer, Network]] = {}  # by recognizer
@@ -149,6 +151,8 @@ class Phone:
             channel=channel,
             device=self.device,
             app=self.app,
+            platform=self.platform,
+            tier=self.tier,
             clock=self._clock,
         )
 
@@ -171,8 +175,12 @@ class Phone:
         ranked = sorted(zip(offer.labels, scores, strict=True), key=lambda pair: -pair[1])
         return [(slug, float(score)) for (slug, _), score in ranked]
 
-    def report_benchmark(self, recognizer: str, canaries: Iterable[tuple[bytes, str]] = ()) -> dict[str, Any]:
-        """Measure the model on this device and tell the server. `canaries`: photos with their true labels."""
+    def report_benchmark(
+        self, recognizer: str, canaries: Iterable[tuple[bytes, str]] = (), *, answers: int = 0, corrections: int = 0
+    ) -> dict[str, Any]:
+        """Measure the model on this device and tell the server. `canaries`: photos with their true labels. `answers` of this
+        model did the app show, and of them the user corrected `corrections`: numbers alone, not which.
+        """
         offer, network = self._loaded(recognizer)
         right = [self.classify(recognizer, photo)[0][0] == label for photo, label in canaries]
         report = {
@@ -180,6 +188,11 @@ class Phone:
             "version": offer.version,
             "device": self.device,
             "device_model": self.model_name,
+            "platform": self.platform,
+            "tier": self.tier,
+            "cold_start_ms": round(cold_start_ms(self.model(recognizer).file()), 3),
+            "answers": answers,
+            "corrections": corrections,
             "latency_ms": round(network.latency_ms(), 3),
             "memory_mb": round(peak_memory_mb(), 1),
             "canary_accuracy": sum(right) / len(right) if right else None,

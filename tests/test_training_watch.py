@@ -5,13 +5,13 @@ import random
 
 import pytest
 import time_machine
-from django.utils import timezone
 
 from config import duties
+from config.errors import Problem
 from tests.nights import released
 from training import benchmarks, release, rollout, watch
 from training.errors import NoSuchTarget, NothingToHalt, NotOffered
-from training.models import Benchmark, Channel, Move, Release
+from training.models import Channel, Move, Release
 
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 
@@ -164,6 +164,7 @@ def test_a_look_is_taken_when_there_is_news_and_not_more_than_once_a_minute(reco
     clock.shift(61)
     reports(two[1], 1, prefix="and")
     assert watch.due() != []
+    clock.shift(1)
     look()
     clock.shift(61)
     assert watch.due() == []  # no news
@@ -172,7 +173,7 @@ def test_a_look_is_taken_when_there_is_news_and_not_more_than_once_a_minute(reco
 def test_the_worker_watches(recognizer, two):
     reports(two[0], 60)
     reports(two[1], 60, latency=20)
-    duties.DUTIES["training.watch_channel"].perform(Channel.objects.get().pk)
+    duties.work_once()
     assert last().by == "automatic"
 
 
@@ -200,8 +201,8 @@ def test_phones_that_a_release_is_not_for_keep_the_newest_that_is(recognizer, tw
     row = release.pointer(recognizer)
     new = release.offered(row, "d", app="2.1", platform="android")
     old = release.offered(row, "d", app="1.0", platform="android")
-    assert (new.version, new.rolls_back_to) == (4, two[1])
-    assert (old.version, old.rolls_back_to) == (3, two[0])  # above v2, which this phone has
+    assert (new.version, new.rolls_back_to) == (5, two[1])
+    assert (old.version, old.rolls_back_to) == (4, two[0])  # above v2, which this phone has
     assert old.left_at is None and Release.objects.get(pk=two[1].pk).left_at is not None
     with pytest.raises(NoSuchTarget):
         rollout.limit(release=two[1], platforms=["An droid"])
@@ -239,20 +240,14 @@ MOVES = (
 
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_operators_and_nights_do_no_device_is_given_a_lower_version(recognizer, seed):
-    """Random moves; after each, 120 devices of every kind ask. A roll-back to a narrower release may leave a phone with nothing
-    better than it has (docs/how-a-rollout-is-watched.md), so roll-backs here go back to releases for all."""
-    from config.errors import Problem
-
+    """Random moves; after each, 60 devices of every kind ask. One that no release is for is told so."""
     rng = random.Random(seed)
     released(recognizer, b"first")
-    devices = [
-        (f"d{n}", {"app": ("1.5", "2.5", "")[n % 3], "platform": ("android", "ios", "")[n // 3 % 3]}) for n in range(120)
-    ]
+    devices = [(f"d{n}", {"app": ("1.5", "2.5", "")[n % 3], "platform": ("android", "ios", "")[n // 3 % 3]}) for n in range(60)]
     had = dict.fromkeys((device for device, _ in devices), 0)
     made = 0
-    for step in range(40):
-        narrow = Release.objects.exclude(minimum_app="1.0", platforms=[]).exists()
-        move = MOVES[rng.randrange(2 if narrow else 0, len(MOVES))] if step else MOVES[1]
+    for step in range(30):
+        move = rng.choice(MOVES) if step else MOVES[1]
         try:
             move(recognizer, rng)
             made += 1
@@ -267,4 +262,3 @@ def test_whatever_operators_and_nights_do_no_device_is_given_a_lower_version(rec
             assert version >= had[device], (step, device, about, last())
             had[device] = version
     assert made > 10
-    assert timezone.now() and Benchmark.objects.count() == 0

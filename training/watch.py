@@ -41,7 +41,7 @@ def due() -> list[int]:
     news = Benchmark.objects.filter(recognizer=OuterRef("recognizer"))
     never = Q(watched_at=None) & Exists(news)
     since = Q(watched_at__lte=now - timedelta(seconds=settings.WATCH_EVERY_S))
-    again = since & Exists(news.filter(reported_at__gt=OuterRef("watched_at")))
+    again = since & Exists(news.filter(reported_at__gte=OuterRef("watched_at")))
     by_itself = Q(automatic=True, paused=False, arm=None, rollout__lt=100) & (since | Q(watched_at=None))
     found = Channel.objects.filter(never | again | by_itself)
     return list(found.order_by(F("watched_at").asc(nulls_first=True)).values_list("pk", flat=True))
