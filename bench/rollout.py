@@ -126,7 +126,7 @@ def shares(devices: int) -> Iterator[tuple[str, float, str, bool]]:
 
 
 def measure() -> dict[str, object]:
-    """Runs in about two minutes, BENCH_QUICK=1 in a few seconds."""
+    """Runs in some six minutes, BENCH_QUICK=1 in ten seconds."""
     rounds, most = whole("BENCH_ROUNDS", 200, 20), whole("BENCH_REPORTS", 2000, 500)
     rows: list[dict[str, object]] = []
     halted: dict[str, list[int]] = {}
