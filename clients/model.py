@@ -30,11 +30,14 @@ class ModelFolder:
         device: str,
         app: str,
         keyring: Keyring,
+        platform: str = "",
+        tier: str = "",
     ) -> None:
         self.folder = folder
         self.http = http
         self.recognizer, self.channel, self.device, self.app = recognizer, channel, device, app
         self.keyring = keyring
+        self.platform, self.tier = platform, tier
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -60,7 +63,8 @@ class ModelFolder:
         Raises a Refused (the offer is not to be trusted or not for us), ServerRefused or TryLater.
         """
         kept = self._kept()
-        query = urlencode({"channel": self.channel, "device": self.device})
+        about = {"app": self.app, "platform": self.platform, "tier": self.tier}  # so that it is offered what it can run
+        query = urlencode({"channel": self.channel, "device": self.device, **about})
         known = {"If-None-Match": kept["etag"]} if kept else {}
         path = f"api/v1/recognizers/{self.recognizer}/manifest?{query}"
         with self.http.call("GET", path, headers=known, stream=True, authorized=False) as response:

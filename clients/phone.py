@@ -23,7 +23,7 @@ from clients.frames import Frames
 from clients.manifest import Offer
 from clients.model import ModelFolder
 from clients.trust import Keyring
-from clients.vision import Network, prepare, shrunk
+from clients.vision import Network, cold_start_ms, prepare, shrunk
 
 APP_VERSION = "1.0"
 POLL_S = 0.5  # seconds between two looks at a photo's state
@@ -39,6 +39,8 @@ class Phone:
         folder: Path,
         model_name: str = "reference phone",
         app: str = APP_VERSION,
+        platform: str = sys.platform,
+        tier: str = "",
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
         root: Mapping[str, Any] | None = None,  # the root's public key that ships with the app; None: pinned at first use
@@ -46,7 +48,7 @@ class Phone:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.model_name = model_name
-        self.app = app
+        self.app, self.platform, self.tier = app, platform, tier
         self.http = Http(base_url, sleep=sleep)
         self.keyring = Keyring(folder / "trust.json", self.http, clock=clock, root=root)
         self._sleep = sleep
@@ -160,6 +162,8 @@ class Phone:
             device=self.device,
             app=self.app,
             keyring=self.keyring,
+            platform=self.platform,
+            tier=self.tier,
         )
 
     @property
@@ -191,8 +195,10 @@ class Phone:
         answer = seen.see(network.scores(prepare(frame, offer.size)))
         return None if answer is None else offer.labels[answer][0]
 
-    def report_benchmark(self, recognizer: str) -> dict[str, Any]:
-        """Measure the model on this device, canaries included where there are some, and tell the server."""
+    def report_benchmark(self, recognizer: str, *, answers: int = 0, corrections: int = 0) -> dict[str, Any]:
+        """Measure the model on this device, canaries included where there are some, and tell the server. `answers` of this
+        model did the app show, and of them the user corrected `corrections`: numbers alone, not which.
+        """
         offer, network = self._loaded(recognizer)
         right = None
         if offer.canaries is not None:
@@ -203,6 +209,11 @@ class Phone:
             "version": offer.version,
             "device": self.device,
             "device_model": self.model_name,
+            "platform": self.platform,
+            "tier": self.tier,
+            "cold_start_ms": round(cold_start_ms(self.model(recognizer).file()), 3),
+            "answers": answers,
+            "corrections": corrections,
             "latency_ms": round(network.latency_ms(), 3),
             "memory_mb": round(peak_memory_mb(), 1),
             "canary_accuracy": right,

@@ -1,8 +1,10 @@
 """Nights and releases, on screen: what a run did and why, what phones get, and the verbs that change it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -13,8 +15,8 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from collector.admin import ReadOnly
 from config.errors import Problem
-from training import left, pictures, release, workshop_page
-from training.models import Artifact, Benchmark, Channel, Release, Run, Snapshot, ViewLimits, Workshop
+from training import left, pictures, release, rollout, rollout_page, workshop_page
+from training.models import Artifact, Benchmark, Channel, Move, Release, Run, Snapshot, ViewLimits, Workshop
 
 
 def table(caption: str, heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> SafeString:
@@ -203,20 +205,33 @@ class ReleaseAdmin(ReadOnly, ModelAdmin):
     @admin.action(description="Withdraw: never offer it again, roll back where it is offered", permissions=["withdraw"])
     def withdraw(self, request: HttpRequest, queryset: QuerySet[Release]) -> None:
         for row in queryset.select_related("recognizer"):
-            replacement = release.withdraw(release=row)
+            replacement = release.withdraw(release=row, by=request.user.get_username())
             after = f"phones now get {replacement}" if replacement else "no channel was moved"
             self.message_user(request, f"{row} is withdrawn; {after}.", messages.SUCCESS)
 
 
 @admin.register(Channel)
 class ChannelAdmin(ModelAdmin):
-    """Only the rollout is edited, through the verb; where a channel points is moved by publishing and rolling back."""
+    """The rollout, its pause and whether it goes on by itself are edited, through the verbs; where a channel points is moved by
+    publishing, halting and rolling back."""
 
-    list_display = ["__str__", "rollout", "previous", "changed_at"]
-    list_select_related = ["recognizer", "release__recognizer", "previous__recognizer"]
-    fields = ["recognizer", "name", "release", "previous", "rollout", "changed_at"]
-    readonly_fields = ["recognizer", "name", "release", "previous", "changed_at"]
-    actions = ["roll_back"]
+    list_display = ["__str__", "rollout", "previous", "arm", "automatic", "paused", "changed_at", "watched"]
+    list_select_related = ["recognizer", "release__recognizer", "previous__recognizer", "arm__recognizer"]
+    fields = [
+        *["recognizer", "name", "release", "previous", "arm", "arm_percent", "rollout", "automatic", "paused"],
+        *["changed_at", "watched", "move_table"],
+    ]
+    readonly_fields = [name for name in fields if name not in ("rollout", "automatic", "paused")]
+    actions = ["halt", "roll_back", "pause", "resume"]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.reports)
+        return [path("<int:channel_id>/reports", view, name="training_channel_reports"), *super().get_urls()]
+
+    def reports(self, request: HttpRequest, channel_id: int) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return rollout_page.page(request, channel_id, self.admin_site.each_context(request))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -225,22 +240,76 @@ class ChannelAdmin(ModelAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: Channel, form: "ModelForm[Channel]", change: bool) -> None:
-        release.ramp(recognizer=obj.recognizer, channel=obj.name, percent=obj.rollout)
+        where = {**_where(obj), "by": request.user.get_username()}
+        for field in rollout.SWITCHES:
+            rollout.switch(field=field, on=getattr(obj, field), **where)
+        release.ramp(percent=obj.rollout, **where)
+
+    @admin.display(description="reports")
+    def watched(self, channel: Channel) -> str:
+        address = reverse("admin:training_channel_reports", args=[channel.pk])
+        return format_html('<a href="{}">Reports on {}/{}</a>', address, channel.recognizer.slug, channel.name)
+
+    @admin.display(description="last moves")
+    def move_table(self, channel: Channel) -> str:
+        rows = [(f"{m.made_at:%Y-%m-%d %H:%M}", m.verb, m.by, m.change(), m.why) for m in channel.moves.all()[:20]]
+        return table("Last moves", ("when", "what", "who", "from → to", "why"), rows)
+
+    @admin.action(description="Halt: take back the arm, or the release of the ramp", permissions=["change"])
+    def halt(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:
+        self._each(request, queryset, lambda row, by: f"now offers {rollout.halt(by=by, **_where(row))}")
 
     @admin.action(description="Roll back to the release before", permissions=["change"])
     def roll_back(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:
+        def back(row: Channel, by: str) -> str:
+            made = release.rollback(by=by, **_where(row))
+            return f"now offers {made}: the files of {made.rolls_back_to}"
+
+        self._each(request, queryset, back)
+
+    @admin.action(description="Pause: the ramp does not go on by itself", permissions=["change"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:
+        self._switch(request, queryset, on=True)
+
+    @admin.action(description="Resume: the ramp goes on by itself", permissions=["change"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:
+        self._switch(request, queryset, on=False)
+
+    def _switch(self, request: HttpRequest, queryset: QuerySet[Channel], *, on: bool) -> None:
+        def switched(row: Channel, by: str) -> str:
+            rollout.switch(field="paused", on=on, by=by, **_where(row))
+            return "is paused" if on else "goes on"
+
+        self._each(request, queryset, switched)
+
+    def _each(self, request: HttpRequest, queryset: QuerySet[Channel], move: Callable[[Channel, str], str]) -> None:
         for row in queryset.select_related("recognizer"):
             try:
-                back = release.rollback(recognizer=row.recognizer, channel=row.name)
+                self.message_user(request, f"{row.name} {move(row, request.user.get_username())}.", messages.SUCCESS)
             except Problem as problem:
                 self.message_user(request, problem.detail, messages.ERROR)
-            else:
-                old = back.rolls_back_to
-                self.message_user(request, f"{row.name} now offers {back}: the files of {old}.", messages.SUCCESS)
+
+
+def _where(row: Channel) -> dict[str, Any]:
+    return {"recognizer": row.recognizer, "channel": row.name}
+
+
+@admin.register(Move)
+class MoveAdmin(ReadOnly, ModelAdmin):
+    """Who moved which channel, when, from where to where, and why."""
+
+    list_display = ["made_at", "channel", "verb", "by", "change", "why"]
+    list_filter = ["channel__recognizer", "verb"]
+    list_select_related = ["channel__recognizer", "channel__release"]
+    fields = ["channel", "made_at", "by", "verb", "change", "why", "before", "after"]
+    readonly_fields = fields
 
 
 @admin.register(Benchmark)
 class BenchmarkAdmin(ReadOnly, ModelAdmin):
-    list_display = ["recognizer", "version", "device_model", "latency_ms", "memory_mb", "canary_accuracy", "reported_at"]
+    list_display = [
+        *["recognizer", "version", "device_model", "latency_ms", "cold_start_ms", "memory_mb", "canary_accuracy"],
+        *["answers", "corrections", "reported_at"],
+    ]
     list_filter = ["recognizer", "version"]
     list_select_related = ["recognizer"]

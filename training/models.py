@@ -312,6 +312,17 @@ class Move(models.Model):
     def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
         raise TypeError("Moves are only added.")
 
+    def change(self) -> str:
+        """ "release 4 → 5, rollout 100 → 10": what is another than before."""
+        parts = [
+            f"{name} {'–' if self.before.get(name) is None else self.before[name]} → {'–' if value is None else value}"
+            for name, value in sorted(self.after.items())
+            if self.before.get(name) != value
+        ]
+        return ", ".join(parts) or "nothing"
+
+    change.short_description = "from → to"  # type: ignore[attr-defined]
+
 
 class PhotoValue(models.Model):
     """What a photo was worth to a run: its KNN-Shapley value on the test photos (training.worth). The newest run counts."""

@@ -166,42 +166,23 @@ def note_what_left(recognizer: Recognizer) -> None:
 
 
 def _risen(row: Channel, before: State, to: State) -> State:
-    """The state to go to, with higher versions of the same files where some device would otherwise be given a lower one.
-
-    First of the release alone; if devices fall back to the one below it, of that too. Where nothing helps (no release is for
-    those devices at all) they keep what they have.
+    """The state to go to, with higher versions of the same files where some device would otherwise be given a lower one: of the
+    release if that is enough, else of all that devices may be given. A device that none of it is for keeps what it has.
     """
     name, was = line(row), offer_of(line(row), before)
     if not cohorts.drops(was, offer_of(name, to)):
         return to
-    number = _newest(row.recognizer) + 1
-    below = to.previous if to.rollout < 100 else next(iter(to.earlier), None)
-    # No rows are made while it is not known whether they help: unsaved ones stand in.
-    above_only = replace(to, release=_numbered(to.release, number))
-    if not cohorts.drops(was, offer_of(name, above_only)):
+    # An unsaved row stands in: no version is used up while it is not known whether it helps.
+    higher = Release(version=_newest(row.recognizer) + 1, state=to.release.state)
+    higher.minimum_app, higher.platforms, higher.tiers = to.release.minimum_app, to.release.platforms, to.release.tiers
+    if not cohorts.drops(was, offer_of(name, replace(to, release=higher))):
         return replace(to, release=again(to.release))
-    if below is None or cohorts.drops(
-        was, offer_of(name, _with_below(to, _numbered(below, number), _numbered(to.release, number + 1)))
-    ):
-        return to
-    risen = again(below)
-    return _with_below(to, risen, again(to.release))
-
-
-def _with_below(to: State, below: Release, release: Release) -> State:
-    if to.rollout < 100:
-        return replace(to, release=release, previous=below)
-    return replace(to, release=release, earlier=(below, *to.earlier))
-
-
-def _numbered(release: Release, version: int) -> Release:
-    return Release(
-        version=version,
-        state=release.state,
-        minimum_app=release.minimum_app,
-        platforms=release.platforms,
-        tiers=release.tiers,
-    )
+    reached = cohorts.reachable(offer_of(name, to))
+    earlier = [again(each) for each in reversed(to.earlier) if each.version in reached and each != to.previous]
+    previous = again(to.previous) if to.previous and to.previous.version in reached else to.previous
+    if previous != to.previous and to.rollout == 100 and previous is not None:
+        earlier.append(previous)  # nobody is below a complete release: for phones that it is not for
+    return replace(to, release=again(to.release), previous=previous, earlier=(*reversed(earlier), *to.earlier))
 
 
 def _candidate(release: Release | None) -> cohorts.Candidate | None:

@@ -136,15 +136,19 @@ def withdraw(*, release: Release, by: str = PROGRAM, why: str = "") -> Release |
         moves.take_turn(release.recognizer)
         for row in _rows().filter(recognizer=release.recognizer):
             state = moves.state_of(row)
+            left = replace(state, earlier=tuple(each for each in state.earlier if each != release))
             if row.release_id == release.pk:
                 try:
                     replacement = rollback(recognizer=release.recognizer, channel=row.name, by=by, why=why or "withdrawn")
                 except NothingToRollBackTo:
                     continue
-            elif row.arm_id == release.pk:
-                moves.flip(row, replace(state, arm=None, arm_percent=0), cause)
-            elif row.previous_id == release.pk and row.rollout < 100:
-                moves.flip(row, replace(state, previous=replace(state, release=release).below()), cause)
+                continue
+            if row.arm_id == release.pk:
+                left = replace(left, arm=None, arm_percent=0)
+            if row.previous_id == release.pk:
+                left = replace(left, previous=replace(left, release=release).below())
+            if left != state:
+                moves.flip(row, left, cause)
         Release.objects.filter(pk=release.pk, state=Release.State.PUBLISHED).update(state=Release.State.WITHDRAWN)
         moves.note_what_left(release.recognizer)
     release.refresh_from_db()

@@ -1,16 +1,16 @@
 """PHONE → RELEASE: is the new release worse on the phones? A test that may be looked at after every report.
 
 Each report on the candidate is paired with one on the baseline by the same device model and format, in the order they came,
-each report in one pair at most. A pair is *worse* where the candidate's value is beyond the baseline's by more than a
-tolerance. If the candidate is no worse, the two reports could as well have been exchanged, so a pair is worse with probability
-at most 1/2, whatever the distribution of latencies: no mean and no shape is assumed, and one report, however wild, is one sign.
+each report in one pair at most. A pair's score, -1 to 1, says how far the candidate's value is beyond the baseline's by more
+than a tolerance, winsorised: beyond a few tenths, more does not count for more, so that one report, however wild, is one vote.
+If the candidate is no worse, the two reports could as well have been exchanged; then the score is at most 0 on average,
+whatever the distribution of latencies: no mean, no variance and no shape is assumed.
 
-Against that stands a bet. Who stakes the share b of the capital on "worse" at even odds has multiplied it by
-(1+b)^worse·(1-b)^rest; spread evenly over b in [0, 1] that is the e-value below (Robbins' one-sided mixture of the sequential
-probability ratio test; Robbins 1970, Annals of Mathematical Statistics 41; as testing by betting: Waudby-Smith & Ramdas 2023,
-JRSS B 86; always-valid inference: Howard, Ramdas, McAuliffe & Sekhon 2021, Annals of Statistics 49). If the candidate is no
-worse, this is a supermartingale that begins at 1: by Ville's inequality it ever reaches 1/risk with probability at most `risk`,
-however often and whenever one looks. So looking after each report costs nothing.
+Against that stands a bet. Who stakes the share b of the capital on each score has multiplied it by Π (1 + b·score); spread
+evenly over some b in (0, 1) that is the e-value below (a mixture as in Robbins 1970, Annals of Mathematical Statistics 41; as
+testing by betting on bounded values: Waudby-Smith & Ramdas 2023, JRSS B 86; always-valid inference: Howard, Ramdas, McAuliffe &
+Sekhon 2021, Annals of Statistics 49). If the candidate is no worse, this is a supermartingale that begins at 1: by Ville's
+inequality it ever reaches 1/risk with probability at most `risk`, however often and whenever one looks.
 
 Assumed: devices were assigned by hash (cohorts), so that reports of a device model on both files differ by the file alone;
 reports come from different devices. The second is enforced as far as that can be: `source_most`.
@@ -24,29 +24,34 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Measure:
-    """What is compared. `relative`: the tolerance is a share of the baseline's value, else a difference."""
+    """What is compared. `relative`: by the logarithm of the ratio, else by the difference; `tolerance` and `scale` are a ratio
+    less one, or a difference. Beyond tolerance + scale a pair's score is 1."""
 
     name: str
     tolerance: float
+    scale: float
     relative: bool
     higher_is_worse: bool
 
-    def worse(self, candidate: float, baseline: float) -> bool:
-        """Beyond the tolerance. What is within it is not worth a roll-back, however surely it is there."""
-        if not self.higher_is_worse:
-            candidate, baseline = -candidate, -baseline
-        return candidate > (baseline * (1 + self.tolerance) if self.relative else baseline + self.tolerance)
+    def score(self, candidate: float, baseline: float) -> float:
+        """-1 to 1; at most 0 on average if the candidate is no worse than the tolerance, which is not worth a roll-back."""
+        if self.relative:
+            least = 1e-9  # values are positive; a device that claims 0 has measured nothing less than this
+            beyond = math.log(max(candidate, least) / max(baseline, least)) - math.log1p(self.tolerance)
+            return max(-1.0, min(1.0, beyond / math.log1p(self.scale)))
+        beyond = (candidate - baseline if self.higher_is_worse else baseline - candidate) - self.tolerance
+        return max(-1.0, min(1.0, beyond / self.scale))
 
 
+# Scales: about the spread between two devices of a model, so that most honest pairs count for something between the ends.
 MEASURES = (
-    Measure("latency_ms", 0.10, relative=True, higher_is_worse=True),  # a tenth: other apps on a phone do as much
-    Measure("cold_start_ms", 0.25, relative=True, higher_is_worse=True),
-    Measure("memory_mb", 0.25, relative=True, higher_is_worse=True),  # of the whole app, of which the model is a part
-    Measure("canary_accuracy", 0.01, relative=False, higher_is_worse=False),  # a point: what the gate allows int8 too
-    Measure("corrections", 0.02, relative=False, higher_is_worse=True),  # share of answers: two more in a hundred
+    Measure("latency_ms", 0.10, 0.65, relative=True, higher_is_worse=True),  # a tenth: other apps on a phone do as much
+    Measure("cold_start_ms", 0.25, 0.65, relative=True, higher_is_worse=True),
+    Measure("memory_mb", 0.25, 0.65, relative=True, higher_is_worse=True),  # of the whole app, of which the model is a part
+    Measure("canary_accuracy", 0.01, 0.10, relative=False, higher_is_worse=False),  # a point: what the gate allows int8 too
+    Measure("corrections", 0.02, 0.10, relative=False, higher_is_worse=True),  # share of answers: two more in a hundred
 )
-
-
+BETS = tuple((2 * n + 1) / 20 for n in range(10))  # shares of the capital: 0.05, 0.15, …, 0.95
 LEAST_PAIRS = 40  # before anything is halted, however clear it looks: the first who report may all be one person
 
 
@@ -74,9 +79,17 @@ class Finding:
     def halts(self) -> bool:
         return self.pairs >= LEAST_PAIRS and self.e_value >= self.halts_at
 
+    @property
+    def title(self) -> str:
+        return self.measure.replace("_", " ")
+
+    @property
+    def shown(self) -> str:
+        """The e-value with three digits."""
+        return f"{self.e_value:.3g}"
+
     def sentence(self) -> str:
-        name = self.measure.replace("_", " ")
-        return f"{name}: worse in {self.worse} of {self.pairs} pairs, e-value {self.e_value:.3g} of {self.halts_at:.3g}"
+        return f"{self.title}: worse in {self.worse} of {self.pairs} pairs, e-value {self.shown} of {self.halts_at:.3g}"
 
 
 def compare(candidate: Iterable[Report], baseline: Iterable[Report], *, risk: float, source_most: int) -> list[Finding]:
@@ -87,18 +100,18 @@ def compare(candidate: Iterable[Report], baseline: Iterable[Report], *, risk: fl
     halts_at = len(MEASURES) / risk  # each measure may err with its share of the risk (Bonferroni)
     findings = []
     for measure in MEASURES:
-        pairs = _pairs(ours, theirs, measure.name)
-        worse = sum(measure.worse(new, old) for new, old in pairs)
-        findings.append(Finding(measure.name, len(pairs), worse, e_value(worse, len(pairs)), halts_at))
+        scores = [measure.score(new, old) for new, old in _pairs(ours, theirs, measure.name)]
+        worse = sum(score > 0 for score in scores)
+        findings.append(Finding(measure.name, len(scores), worse, e_value(scores), halts_at))
     return findings
 
 
-def e_value(worse: int, pairs: int) -> float:
-    """∫₀¹ (1+b)^worse (1-b)^(pairs-worse) db, in closed form: Σ_{k≤worse} C(pairs+1, k) / ((pairs+1) C(pairs, worse)). 1 for no
-    pairs; at most the largest float."""
-    tail = _log_sum([_log_choose(pairs + 1, k) for k in range(worse + 1)])
-    log = tail - math.log(pairs + 1) - _log_choose(pairs, worse)
-    return math.exp(min(log, 700.0))  # exp(709) is the largest float
+def e_value(scores: Sequence[float]) -> float:
+    """What a stake of 1, spread over BETS, has become: the mean of Π (1 + b·score). 1 for no scores; at most e^700."""
+    logs = [sum(math.log1p(bet * score) for score in scores) for bet in BETS]
+    top = max(logs)
+    log = top + math.log(sum(math.exp(log - top) for log in logs) / len(BETS))
+    return math.exp(min(log, 700.0))  # e^709 is the largest float
 
 
 def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float] | None:
@@ -142,8 +155,3 @@ def _pairs(candidate: list[Report], baseline: list[Report], name: str) -> list[t
 
 def _log_choose(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
-
-
-def _log_sum(logs: list[float]) -> float:
-    top = max(logs)
-    return top + math.log(sum(math.exp(log - top) for log in logs))

@@ -1,5 +1,6 @@
 """PHONE → RELEASE: what the phones' reports mean for a channel: halted, rolled back, or on to the next step. Done by a duty."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -40,7 +41,7 @@ def due() -> list[int]:
     news = Benchmark.objects.filter(recognizer=OuterRef("recognizer"))
     never = Q(watched_at=None) & Exists(news)
     since = Q(watched_at__lte=now - timedelta(seconds=settings.WATCH_EVERY_S))
-    again = since & Exists(news.filter(reported_at__gt=OuterRef("watched_at")))
+    again = since & Exists(news.filter(reported_at__gte=OuterRef("watched_at")))
     by_itself = Q(automatic=True, paused=False, arm=None, rollout__lt=100) & (since | Q(watched_at=None))
     found = Channel.objects.filter(never | again | by_itself)
     return list(found.order_by(F("watched_at").asc(nulls_first=True)).values_list("pk", flat=True))
@@ -124,6 +125,20 @@ def _report(row: Benchmark, formats: dict[str, str]) -> Report:
     }
     model = row.device_model.strip().casefold()
     return Report((model, formats[row.artifact_sha256]), row.source, {k: v for k, v in measured.items() if v is not None})
+
+
+def by_model(row: Channel) -> list[tuple[int, str, list[Benchmark]]]:
+    """(version, device model, reports) for what the channel offers, newest version first, the most common models first; at most
+    DASHBOARD_ROWS. The newest WATCH_REPORTS reports of each release."""
+    found = []
+    for each in sorted({r for r in (row.release, row.previous, row.arm) if r}, key=lambda each: -each.version):
+        grouped: dict[str, list[Benchmark]] = defaultdict(list)
+        reports = Benchmark.objects.filter(recognizer=row.recognizer_id, artifact_sha256__in=_files(each))
+        for report in reports[: settings.WATCH_REPORTS]:
+            grouped[report.device_model.strip().casefold()].append(report)
+        common = sorted(grouped.values(), key=lambda group: -len(group))
+        found += [(each.version, group[0].device_model.strip(), group) for group in common]
+    return found[: settings.DASHBOARD_ROWS]
 
 
 def corrected(rows: Iterable[Benchmark]) -> float | None:
