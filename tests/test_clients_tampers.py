@@ -106,7 +106,7 @@ class PythonPhone:
 
 class WebPhone:
     def __init__(self, url: str, folder: Path) -> None:
-        self.program = web_client.compiled(folder / "program")
+        self.program = web_client.compiled()
         self.folder, self.url = folder / "phone", url
 
     def update(self) -> tuple[str, int, str]:

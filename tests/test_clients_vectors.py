@@ -95,8 +95,8 @@ def test_the_reference_phone_passes(vector, server, tmp_path):
 
 
 @web_client.with_node
-def test_the_typescript_phone_passes_by_nodes_own_test_runner(tmp_path):
-    done = web_client.run_tests(web_client.compiled(tmp_path), FOLDER)
+def test_the_typescript_phone_passes_by_nodes_own_test_runner():
+    done = web_client.run_tests(web_client.compiled(), FOLDER)
     assert done.returncode == 0, done.stdout
     assert f"# pass {len(VECTORS) + 1}" in done.stdout
 

@@ -1,9 +1,12 @@
 """The TypeScript phone for tests: compiled once a session, run by node."""
 
+import atexit
 import json
 import os
 import shutil
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,11 @@ HAVE_NODE = bool(shutil.which("node")) and TSC.exists()
 with_node = pytest.mark.skipif(not HAVE_NODE, reason="NOT RUN: no node, or no TypeScript (make test installs it by npm)")
 
 
-def compiled(folder: Path) -> Path:
-    """clients/web as JavaScript in `folder`; a type error fails."""
+@cache
+def compiled() -> Path:
+    """The folder of clients/web as JavaScript; a type error fails."""
+    folder = Path(tempfile.mkdtemp(prefix="photorally-web-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     done = subprocess.run([TSC, "-p", "clients/web", "--outDir", folder], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
     shutil.copy(ROOT / "clients" / "web" / "package.json", folder)  # it says that these are modules

@@ -49,7 +49,7 @@ class Manifest(_Public):
         },
     )
     def get(self, request: Request, slug: str) -> HttpResponse:
-        """What should this phone run? A compact JWS; its `kid` is in /.well-known/photorally-keys.json."""
+        """What should this phone run? A compact JWS by a key that /.well-known/photorally-keys.json lists."""
         recognizer = _recognizer(slug)
         name = without_nul(request.query_params.get("channel") or release.STABLE)
         device = request.query_params.get("device", "")[:DEVICE_LENGTH]
