@@ -12,6 +12,7 @@ import pytest
 from clients import refusals, vectors
 from clients.phone import Phone
 from clients.signatures import Envelope
+from tests import web_client
 from tests.answering import Server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,3 +92,15 @@ def test_the_reference_phone_passes(vector, server, tmp_path):
     if phone.keyring.file.exists():
         trust = json.loads(phone.keyring.file.read_text())["trust"]
         assert {name: trust[name] for name in expected["trust"]} == expected["trust"]
+
+
+@web_client.with_node
+def test_the_typescript_phone_passes_by_nodes_own_test_runner():
+    done = web_client.run_tests(web_client.compiled(), FOLDER)
+    assert done.returncode == 0, done.stdout
+    assert f"# pass {len(VECTORS) + 1}" in done.stdout
+
+
+def test_both_clients_have_one_list_of_reasons():
+    listed = (ROOT / "clients" / "web" / "src" / "refused.ts").read_text().partition("REASONS = [")[2].partition("]")[0]
+    assert re.findall(r'"([a-z-]+)"', listed) == [kind.reason for kind in refusals.Refused.__subclasses__()]

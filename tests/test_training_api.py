@@ -2,17 +2,21 @@
 
 import hashlib
 import json
+import time
 import uuid
 
 import pytest
 import time_machine
+from django.core.management import call_command
 from django.test import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clients.signatures import Envelope
+from clients.trust import Trust
 from collector.storage import S3Store, store
 from tests.nights import claimed, exported, released
-from training import blobs, keys, manifest, release
+from training import blobs, manifest, release
 from training.errors import RangeNotSatisfiable
 from training.models import Artifact, Benchmark, Run
 
@@ -45,9 +49,23 @@ def test_a_phone_gets_a_manifest_it_can_verify(phone, model):
     response = phone.get(MANIFEST, headers={"Accept": "application/jose"})
     assert (response.status_code, response["Content-Type"]) == (200, "application/jose")
     assert response["Cache-Control"] == "public, max-age=60"
-    jwks = phone.get("/.well-known/photorally-keys.json").json()
-    now = manifest.time.time()
-    assert manifest.verify(response.content.decode(), jwks, now=now, lowest_version=1)["version"] == 1
+    document = phone.get("/.well-known/photorally-keys.json").json()
+    now = time.time()
+    _, signers = Trust.pinned(document["root"]).follow(document, clock=now)
+    envelope = Envelope.read(response.content.decode(), manifest.TYPE)
+    assert envelope.open(signers.signer(envelope.kid, now=now))["version"] == 1
+
+
+def test_unchanged_keys_are_304_until_another_set_is_signed(phone, settings, tmp_path):
+    settings.VAR_DIR = tmp_path
+    settings.SIGNING_KEY_FILE, settings.KEYS_FILE = tmp_path / "keys" / "manifest.jwk", tmp_path / "keys" / "keys.json"
+    address = "/.well-known/photorally-keys.json"
+    first = phone.get(address)
+    assert (first.status_code, first["Content-Type"], first["Cache-Control"]) == (200, "application/json", "public, max-age=60")
+    again = phone.get(address, headers={"If-None-Match": first["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    call_command("keys", "sign")
+    assert phone.get(address, headers={"If-None-Match": first["ETag"]}).status_code == 200
 
 
 def test_an_unchanged_manifest_is_304_until_something_is_released(phone, model, recognizer, settings):
@@ -69,7 +87,7 @@ def test_the_manifest_depends_on_the_device_during_a_ramp(phone, model, recogniz
     versions = set()
     for n in range(30):
         token = phone.get(MANIFEST, {"device": f"d{n}"}).content.decode()
-        versions.add(manifest.verify(token, keys.public_jwks(), now=0, lowest_version=0)["version"])
+        versions.add(Envelope.read(token, manifest.TYPE).unverified()["version"])
     assert versions == {3, 4}  # from all devices down to half: both sides get higher versions of their files
 
 

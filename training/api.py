@@ -55,7 +55,7 @@ class Manifest(_Public):
         },
     )
     def get(self, request: Request, slug: str) -> HttpResponse:
-        """What should this phone run? A compact JWS; its `kid` is in /.well-known/photorally-keys.json."""
+        """What should this phone run? A compact JWS by a key that /.well-known/photorally-keys.json lists."""
         channel = without_nul(request.query_params.get("channel") or release.STABLE)
         phone = {name: request.query_params.get(name, "")[:length] for name, length in ABOUT.items()}
         signed = held.answer(slug=slug, channel=channel, phone=phone, known=request.headers.get("If-None-Match", ""))

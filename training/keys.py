@@ -115,27 +115,33 @@ def _keep_embedded(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with (path.parent / "lock").open("w") as lock:  # processes that start together must not sign two sets of one version
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if _is_fresh(path):
-            return
-        if path.exists() and not embedded_root().exists():  # the root was taken offline: renewing is its owner's business
+        document = read_set(path)[1] if path.exists() else None
+        if _is_fresh(path) or (document and not _is_ours(document)):
             return
         read_or_make(embedded_root(), make)
         root, now = read_key(embedded_root()), int(time.time())
-        document = read_set(path)[1] if path.exists() else None
         content = document.set if document else KeySet(0, now, now, ())
-        if signer.thumbprint() in content.revoked:  # a person's decision, which no program takes back
-            return
-        content = content.with_key(signer, not_after=now + settings.KEY_VALID_S)
+        mine = content.key(signer.thumbprint())
+        if mine is None or all(key["not_after"] <= mine["not_after"] for key in content.keys):  # else another has replaced it
+            content = content.with_key(signer, not_after=now + settings.KEY_VALID_S)
         content = content.renewed(now=now, valid_s=settings.KEYS_VALID_S)
         text = document.signed(root, content) if document else keyset.first_text(root, content)
         write_whole(path, text.encode())
 
 
 def _is_fresh(path: Path) -> bool:
-    """Whether the embedded set lists the signing key and has more than half of its time left."""
+    """Whether there is nothing to do about the embedded set. A revoked key is a person's decision: no program takes it back."""
     if not path.exists():
         return False
-    return ends_at(read_set(path)[1]) - time.time() > settings.KEYS_VALID_S / 2
+    content, kid = read_set(path)[1].set, signing_key().thumbprint()
+    return kid in content.revoked or (
+        content.key(kid) is not None and content.expires_at - time.time() > settings.KEYS_VALID_S / 2
+    )
+
+
+def _is_ours(document: Document) -> bool:
+    """Whether the set's root is the one beside it: if it was taken offline or replaced, renewing is its owner's business."""
+    return embedded_root().exists() and read_key(embedded_root()).thumbprint() == document.root.thumbprint()
 
 
 @cache

@@ -70,8 +70,8 @@ class Command(BaseCommand):
 
     def _sign(self, *, root: Path, online: list[Path], days: int, **options: Any) -> None:
         file, now = options["keys"], int(time.time())
+        document = _read(file) if file.exists() or file == keys.embedded_file() else None
         root_key = keys.read_key(root)
-        document = keys.read_set(file)[1] if file.exists() else None
         if document is None and not online:
             raise CommandError(f"{file} does not exist: name the keys of the first set with --online FILE.")
         content = document.set if document else KeySet(0, now, now, ())
@@ -85,7 +85,7 @@ class Command(BaseCommand):
 
     def _rotate(self, *, kind: str, new: Path, root: Path, days: int, **options: Any) -> None:
         file, now = options["keys"], int(time.time())
-        root_key, document = keys.read_key(root), keys.read_set(file)[1]
+        document, root_key = _read(file), keys.read_key(root)
         if kind == "root":
             new_root = keys.read_key(new)
             if new_root.thumbprint() == document.root.thumbprint():
@@ -112,7 +112,7 @@ class Command(BaseCommand):
 
     def _revoke(self, *, kid: str, root: Path, days: int, **options: Any) -> None:
         file = options["keys"]
-        root_key, document = keys.read_key(root), keys.read_set(file)[1]
+        document, root_key = _read(file), keys.read_key(root)
         if kid not in {key["kid"] for key in document.set.keys}:
             raise CommandError(f"{file} lists no key {kid!r}. `manage.py keys show` names those that it does.")
         content = document.set.without(kid).renewed(now=int(time.time()), valid_s=days * DAY)
@@ -121,7 +121,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Revoked {kid}. Keys left: {left}. Sign with one of these (SIGNING_KEY_FILE) and restart. {ARRIVES}")
 
     def _show(self, **options: Any) -> None:
-        document = (keys.present() if options["keys"] == settings.KEYS_FILE else keys.read_set(options["keys"]))[1]
+        document = _read(options["keys"])
         content = document.set
         lines = [
             f"{options['keys']}",
@@ -148,6 +148,11 @@ class Command(BaseCommand):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, text.encode())
         self.stdout.write(f"Wrote {file}: key set {document.set.version} by root {document.root_version}.")
+
+
+def _read(file: Path) -> Document:
+    """What the file says; the embedded default's is made where there is none."""
+    return (keys.present() if file == settings.KEYS_FILE else keys.read_set(file))[1]
 
 
 def _day(seconds: int) -> str:
