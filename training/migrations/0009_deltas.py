@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('training', '0010_workshop'),
+        ('training', '0008_workshop'),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('collector', '0003_existing_photos'),
-        ('training', '0008_formats'),
+        ('training', '0007_formats'),
     ]
 
     operations = [
