@@ -37,13 +37,29 @@ def test_a_304_costs_no_query(recognizer, clock, django_assert_num_queries):
             assert asked(known).status_code == 304
 
 
-def test_a_phone_without_that_etag_is_told_what_the_rows_say_now(recognizer, clock, django_assert_num_queries):
+def test_a_phone_that_names_another_etag_is_told_what_the_rows_say_now(recognizer, clock):
+    released(recognizer, b"one")
+    asked()
+    released(recognizer, b"two")
+    assert version(asked('"other"')) == 2
+
+
+def test_a_phone_that_has_no_manifest_yet_may_get_what_is_held(recognizer, clock, settings, django_assert_num_queries):
     released(recognizer, b"one")
     first = asked()
-    with django_assert_num_queries(1):  # the turn
+    with django_assert_num_queries(0):
         assert asked().content == first.content
     released(recognizer, b"two")
-    assert version(asked()) == version(asked('"other"')) == 2
+    clock.shift(settings.MANIFEST_HOLD_S)
+    assert version(asked()) == 2
+
+
+def test_what_is_held_for_one_device_says_nothing_of_another(recognizer, clock):
+    released(recognizer, b"one")
+    release.ramp(recognizer=recognizer, percent=0)
+    assert asked(device="d1").status_code == 404
+    release.ramp(recognizer=recognizer, percent=100)
+    assert asked(device="d1").status_code == 200
 
 
 def test_a_phone_that_has_the_new_one_never_gets_the_old_one(recognizer, clock):
@@ -59,10 +75,11 @@ def test_a_phone_that_has_the_new_one_never_gets_the_old_one(recognizer, clock):
 
 
 @pytest.mark.parametrize("move", ["rollback", "ramp", "withdraw", "offer"])
-def test_every_move_is_seen_by_the_next_phone(recognizer, clock, move):
+def test_every_move_is_seen_when_the_hold_is_over(recognizer, clock, settings, move):
     released(recognizer, b"one")
     second = released(recognizer, b"two")
     assert version(asked()) == 2
+    clock.shift(settings.MANIFEST_HOLD_S)
     if move == "rollback":
         release.rollback(recognizer=recognizer)
         assert version(asked()) == 3
@@ -101,6 +118,6 @@ def test_what_is_withdrawn_is_held_no_longer_than_others(recognizer, clock, sett
     first = released(recognizer, b"one")
     etag = asked()["ETag"]
     release.withdraw(release=first)
-    assert asked().status_code == 404
     clock.shift(settings.MANIFEST_HOLD_S)
+    assert asked().status_code == 404
     assert asked(etag).status_code == 404

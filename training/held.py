@@ -1,13 +1,15 @@
 """RELEASE → PHONE: what a channel offers, held by each web process for some seconds, so that "as before" costs no query.
 
-A phone whose ETag is the held one gets its 304 from memory: it may hear of a newer release MANIFEST_HOLD_S later, as from any
-cache. Everybody else is answered as the rows say now: one query for the recognizer's turn, which rises with every move. So no
-answer takes a phone back to a lower version, whichever process it reaches.
+A phone whose ETag is the held one gets its 304 from memory, and a phone that names none, so has no manifest yet, what is held:
+both may hear of a newer release MANIFEST_HOLD_S later, as from any cache. Whoever names another ETag is answered as the rows
+say now: perhaps another process has given it something newer than what is held here. So no answer takes a phone back to a
+lower version, whichever process it reaches.
 """
 
 import hashlib
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -29,10 +31,9 @@ class Signed:
 
 @dataclass
 class _Held:
-    """A channel's rows as of `turn`, read at `since` (Unix seconds), and what was signed of them since."""
+    """A channel's rows as read at `since` (Unix seconds), and what was signed of them since."""
 
     row: Channel
-    turn: int
     since: float
     signed: dict[tuple[int, str, int], Signed] = field(default_factory=dict)
 
@@ -58,15 +59,10 @@ def answer(*, slug: str, channel: str, phone: Mapping[str, str], known: str) -> 
     If-None-Match. Raises UnknownRecognizer, NothingReleased."""
     held = _held.get((slug, channel))
     if held is not None and held.fresh:
-        if known:
-            try:
-                signed = held.answer(phone)
-            except NothingReleased:
-                signed = None
-            if signed is not None and signed.etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
+        with suppress(NothingReleased):  # to this device: look whether that is still so
+            signed = held.answer(phone)
+            if not known or signed.etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
                 return signed
-        if held.turn == Recognizer.objects.filter(slug=slug).values_list("turn", flat=True).first():
-            return held.answer(phone)
     return _load(slug, channel).answer(phone)
 
 
@@ -84,6 +80,5 @@ def _load(slug: str, channel: str) -> _Held:
     if row is None:
         _held.pop((slug, channel), None)
         raise NothingReleased(f"{recognizer.name} has released nothing on {channel} yet.", recognizer=slug, channel=channel)
-    held = _Held(row, row.recognizer.turn, since)  # the turn that was read with the rows, in one statement
-    _held[slug, channel] = held
+    _held[slug, channel] = held = _Held(row, since)
     return held
