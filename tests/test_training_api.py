@@ -16,7 +16,7 @@ from clients.signatures import Envelope
 from clients.trust import Trust
 from collector.storage import S3Store, store
 from tests.nights import claimed, exported, released
-from training import blobs, manifest, release
+from training import blobs, manifest, release, rollout
 from training.errors import RangeNotSatisfiable
 from training.models import Artifact, Benchmark, Run
 
@@ -89,6 +89,20 @@ def test_the_manifest_depends_on_the_device_during_a_ramp(phone, model, recogniz
         token = phone.get(MANIFEST, {"device": f"d{n}"}).content.decode()
         versions.add(Envelope.read(token, manifest.TYPE).unverified()["version"])
     assert versions == {3, 4}  # from all devices down to half: both sides get higher versions of their files
+
+
+def offer(phone: Client, **about: str) -> dict:
+    return manifest.verify(phone.get(MANIFEST, about).content.decode(), keys.public_jwks(), now=0, lowest_version=0)
+
+
+def test_the_manifest_names_the_arm_and_the_newest_release_for_the_phone(phone, model, recognizer):
+    rollout.limit(release=released(recognizer, b"newer"), minimum_app="2.0", platforms=["android"])
+    told = {"device": "d", "app": "2.1", "platform": "android", "tier": "high" * 20}
+    assert (offer(phone, **told)["minimum_app"], offer(phone, **told | {"app": "1.0"})["minimum_app"]) == ("2.0", "1.0")
+    assert offer(phone, **told)["arm"] == ""
+    rollout.try_beside(recognizer=recognizer, version=1, percent=100)
+    arms = {offer(phone, **told | {"device": f"d{n}"})["arm"] for n in range(20)}
+    assert arms == {"treatment", "control"}
 
 
 @pytest.mark.parametrize("address", [MANIFEST, f"{MANIFEST}?channel=beta", "/api/v1/recognizers/stamps/manifest"])
@@ -289,6 +303,11 @@ def test_a_report_on_a_file_that_was_never_released_is_404(phone, body, change):
         {"version": 2**40},
         {"latency_ms": None},
         {"device": "a\x00b"},
+        {"platform": "An droid"},
+        {"cold_start_ms": 0},
+        {"answers": 3, "corrections": 4},
+        {"corrections": 1},
+        {"answers": 2**31},
     ],
 )
 def test_a_report_of_no_sense_is_a_400_problem(phone, body, change):
