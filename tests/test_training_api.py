@@ -92,7 +92,7 @@ def test_the_manifest_depends_on_the_device_during_a_ramp(phone, model, recogniz
 
 
 def offer(phone: Client, **about: str) -> dict:
-    return manifest.verify(phone.get(MANIFEST, about).content.decode(), keys.public_jwks(), now=0, lowest_version=0)
+    return Envelope.read(phone.get(MANIFEST, about).content.decode(), manifest.TYPE).unverified()
 
 
 def test_the_manifest_names_the_arm_and_the_newest_release_for_the_phone(phone, model, recognizer):
