@@ -103,11 +103,9 @@ def asks_the_database(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_held():
-    """A test's rows go without a trace: what a web process holds of a channel must not outlive them."""
-    from training import held
-
-    held.forget()
+def _nothing_held(settings):
+    """A test's rows go without a trace, and it asks at once for what it has just released: nothing is held of a channel."""
+    settings.MANIFEST_HOLD_S = 0
 
 
 @pytest.fixture

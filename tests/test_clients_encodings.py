@@ -117,7 +117,7 @@ def test_the_second_model_comes_as_its_difference_from_the_first(recognizer, liv
 
 @pytest.mark.django_db(transaction=True)
 def test_a_difference_that_cannot_be_read_costs_a_download_alone(recognizer, live_server, settings, tmp_path, monkeypatch):
-    settings.SITE_URL = live_server.url
+    settings.SITE_URL, settings.MANIFEST_HOLD_S = live_server.url, 0
     from training import deltas
 
     offer(recognizer, OLD)

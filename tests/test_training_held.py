@@ -7,9 +7,15 @@ import time_machine
 from django.test import Client
 
 from tests.nights import released
-from training import release
+from training import held, release
 
 MANIFEST = "/api/v1/recognizers/coins/manifest"
+
+
+@pytest.fixture(autouse=True)
+def _held_for_five_seconds(settings):
+    held.forget()
+    settings.MANIFEST_HOLD_S = 5
 
 
 @pytest.fixture
@@ -63,8 +69,6 @@ def test_what_is_held_for_one_device_says_nothing_of_another(recognizer, clock):
 
 
 def test_a_phone_that_has_the_new_one_never_gets_the_old_one(recognizer, clock):
-    from training import held
-
     released(recognizer, b"one")
     asked()
     stale = dict(held._held)  # another process, which has not heard of the move

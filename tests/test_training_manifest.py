@@ -10,7 +10,7 @@ from joserfc.jwk import OKPKey
 from clients import trust
 from clients.manifest import TYPE
 from tests.nights import released
-from training import keys, keyset, manifest, release
+from training import keys, keyset, manifest, moves, release
 from training.errors import SigningKeyProblem, VersionOutOfReach
 from training.models import Release
 
@@ -73,15 +73,15 @@ def test_no_version_is_signed_that_phones_would_refuse(signed, recognizer):
 
 
 def test_no_release_follows_a_version_that_somebody_set_out_of_reach(signed, recognizer):
-    Release.objects.update(version=1 + release.VERSION_GAP_MOST)
-    assert released(recognizer, b"the last that may").version == 2 + release.VERSION_GAP_MOST
-    Release.objects.filter(version=2 + release.VERSION_GAP_MOST).update(version=2**31 - 1)
+    Release.objects.update(version=1 + moves.VERSION_GAP_MOST)
+    assert released(recognizer, b"the last that may").version == 2 + moves.VERSION_GAP_MOST
+    Release.objects.filter(version=2 + moves.VERSION_GAP_MOST).update(version=2**31 - 1)
     with pytest.raises(VersionOutOfReach):
         released(recognizer, b"beyond")
 
 
 def test_server_and_phone_hold_the_same_bounds():
-    assert (manifest.VERSION_MOST, release.VERSION_GAP_MOST) == (trust.VERSION_MOST, trust.VERSION_JUMP_MOST)
+    assert (manifest.VERSION_MOST, moves.VERSION_GAP_MOST) == (trust.VERSION_MOST, trust.VERSION_JUMP_MOST)
     assert (manifest.TYPE, keyset.KEYS_TYPE, keyset.ROOT_TYPE) == (TYPE, trust.KEYS_TYPE, trust.ROOT_TYPE)
 
 
