@@ -9,11 +9,13 @@ import requests
 import urllib3
 import zstandard
 
-from clients import refusals
-
 CHUNK = 64 * 2**10  # bytes between two looks at the length
 WINDOW_MOST = 2**23  # bytes of memory that a decoder gives a server: what RFC 9842 and RFC 9659 have it give
 DCZ_MAGIC = bytes.fromhex("5e2a4d1820000000")  # a skippable frame of 32 bytes (RFC 9842, section 5)
+
+
+class BadEncoding(Exception):
+    """The file came compressed in a way that this phone did not ask for or cannot read; it asks for the plain file then."""
 
 
 def wanted(have: bytes | None) -> dict[str, str]:
@@ -33,7 +35,7 @@ def decoded(response: requests.Response, have: bytes | None) -> Iterator[bytes]:
         yield from body
         return
     if encoding not in ("zstd", "dcz"):
-        raise refusals.BadEncoding(f"The file comes as {encoding!r}, which nobody asked for.")
+        raise BadEncoding(f"The file comes as {encoding!r}, which nobody asked for.")
     dictionary, first = None, b""
     if encoding == "dcz":
         dictionary, first = _dictionary(body, have)
@@ -42,7 +44,7 @@ def decoded(response: requests.Response, have: bytes | None) -> Iterator[bytes]:
     try:
         yield from decoder.read_to_iter(source, write_size=CHUNK)
     except zstandard.ZstdError as error:
-        raise refusals.BadEncoding(f"The file's {encoding} cannot be read: {error}.") from error
+        raise BadEncoding(f"The file's {encoding} cannot be read: {error}.") from error
 
 
 def _dictionary(body: Iterator[bytes], have: bytes | None) -> tuple[zstandard.ZstdCompressionDict, bytes]:
@@ -52,7 +54,7 @@ def _dictionary(body: Iterator[bytes], have: bytes | None) -> tuple[zstandard.Zs
         head += part
     told_by = head[len(DCZ_MAGIC) : len(DCZ_MAGIC) + 32]
     if have is None or not head.startswith(DCZ_MAGIC) or told_by != hashlib.sha256(have).digest():
-        raise refusals.BadEncoding("The file is told by another one than this phone has.")
+        raise BadEncoding("The file is told by another one than this phone has.")
     dictionary = zstandard.ZstdCompressionDict(have, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
     return dictionary, head[len(DCZ_MAGIC) + 32 :]
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from clients import canaries, refusals
 from clients.calls import BROKEN, Http, TryLater, text_of
-from clients.encodings import decoded, wanted
+from clients.encodings import BadEncoding, decoded, wanted
 from clients.manifest import TYPE, Offer, judge
 from clients.signatures import Envelope
 from clients.trust import Keyring
@@ -100,7 +100,7 @@ class ModelFolder:
         for attempt in range(1, DOWNLOAD_ATTEMPTS + 1):
             try:
                 self._fetch_rest(offer, part, have, smaller=smaller)
-            except refusals.BadEncoding:
+            except BadEncoding:
                 smaller = False
                 part.unlink(missing_ok=True)  # nobody knows what came out of it
             except BROKEN:

@@ -96,10 +96,6 @@ class NoUsableArtifact(Refused):
 
 
 # ---- the file ----------------------------------------------------------------------------------------------------
-class BadEncoding(Refused):
-    """The file came compressed in a way that this phone did not ask for or cannot read; it asks for the plain file then."""
-
-
 class WrongLength(Refused):
     """The file is longer or shorter than the manifest says."""
 

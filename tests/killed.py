@@ -31,6 +31,7 @@ from training import (  # noqa: E402
     checkpoints,
     inference,  # noqa: F401
     leave,
+    moves,
     network,
     nightly,
     photos,
@@ -135,7 +136,7 @@ class Night:
         self.around(nightly, "judge", "gate")
         self.around(nightly, "tell_conditions", "values")
         self.around(leave, "put_blob", "files", call=2, behind=True)
-        self.around(release, "_note_what_left", "publishing")  # the release's row and the pointer are written, not committed
+        self.around(moves, "note_what_left", "publishing")  # the release's row and the pointer are written, not committed
 
     def _pretend(self) -> None:
         made = {kind: (DATA / f"good-{kind}.tflite").read_bytes() for kind in ("float32", "int8")}

@@ -12,7 +12,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients import encodings, refusals
+from clients import encodings
 from clients.phone import Phone
 from config.duties import work_once
 from tests.nights import claimed
@@ -71,21 +71,21 @@ def test_each_encoding_gives_the_file():
     ],
 )
 def test_what_cannot_be_read_is_refused(body, encoding, have):
-    with pytest.raises(refusals.BadEncoding):
+    with pytest.raises(encodings.BadEncoding):
         read(body, encoding, have)
 
 
 @given(st.binary(max_size=400))
 def test_no_body_breaks_the_reading(body):
     for encoding in ("zstd", "dcz"):
-        with contextlib.suppress(refusals.BadEncoding):
+        with contextlib.suppress(encodings.BadEncoding):
             read(body, encoding, OLD)
 
 
 def test_a_frame_that_wants_more_memory_than_agreed_is_refused():
     parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=27, write_content_size=False)
     greedy = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
-    with pytest.raises(refusals.BadEncoding, match="zstd cannot be read"):
+    with pytest.raises(encodings.BadEncoding, match="zstd cannot be read"):
         read(greedy.compress(bytes(1000)) + greedy.flush(), "zstd")
 
 

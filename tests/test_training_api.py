@@ -304,8 +304,6 @@ def test_a_report_on_a_file_that_was_never_released_is_404(phone, body, change):
         {"device": "a\x00b"},
         {"platform": "An droid"},
         {"cold_start_ms": 0},
-        {"answers": 3, "corrections": 4},
-        {"corrections": 1},
         {"answers": 2**31},
     ],
 )
@@ -314,6 +312,12 @@ def test_a_report_of_no_sense_is_a_400_problem(phone, body, change):
     assert response.status_code == 400
     assert problem(response)["status"] == 400
     assert not Benchmark.objects.exists()
+
+
+@pytest.mark.parametrize(("said", "kept"), [({"answers": 3, "corrections": 4}, 3), ({"corrections": 1}, 0)])
+def test_there_are_no_more_corrections_than_answers(phone, body, said, kept):
+    assert reported(phone, body | said).status_code == 201
+    assert Benchmark.objects.get().corrections == kept
 
 
 def test_a_wrong_token_is_refused_where_none_is_needed(phone, body):

@@ -36,7 +36,6 @@ def test_networks_are_tried_once_drawn_and_the_best_is_named(recognizer, volunte
     collected(recognizer, volunteer, train=6, held=2)
     text = told("--size", "64", "--size", "96", "--megabytes", "1")
     assert "Best within the budget: width 0.35, " in text
-    assert text.count("float32") + text.count("int8") >= 2
     picture = settings.VAR_DIR / "search" / "coins.svg"
     assert b"Networks that were tried for Coins" in picture.read_bytes()
 

@@ -5,7 +5,7 @@ export const REASONS = [
   "root-not-vouched", "keys-not-vouched", "keys-expired", "keys-lower-version", "unknown-key", "revoked-key", "expired-key",
   "wrong-recognizer", "expired", "not-yet-valid", "lower-version", "version-jump", "version-reused", "app-too-old",
   "no-usable-artifact",
-  "wrong-length", "wrong-digest",
+  "wrong-length", "wrong-digest", "wrong-answers",
 ] as const;
 
 export type Reason = (typeof REASONS)[number];
