@@ -21,8 +21,6 @@ import numpy as np
 from bench._facts import QUICK, claim, machine, needed, say, whole
 
 THREADS = (1, 2)
-LEVEL = 19  # of zstd: updates are made once and downloaded often
-WINDOW_LOG = 23  # 8 MiB, what RFC 9842 allows a dcz of any dictionary this small
 SIZES, LATENCY, LOSS, HEAD, TOP = 0.31, 0.55, 1.0, 3.5, 18.0  # goals
 
 
@@ -54,7 +52,6 @@ def measure() -> dict[str, Any]:
             "photos": len(photos.train),
             "held out": len(photos.truth),
             "pixels": photos.size,
-            "zstd": f"level {LEVEL}, raw-content dictionary",
         },
         "rows": [
             *_format_rows(files, latencies, hits),
@@ -135,9 +132,7 @@ class _Photos:
     def _night(self, recipe: Any, start: Any, train: Any, before: bytes | None = None) -> tuple[Any, dict[str, bytes]]:
         """(weights, files) of a training with these photos."""
         from training import finish
-        from training.export import export
         from training.finetune import learn
-        from training.grid import settled
         from training.network import assemble, restored
         from training.weights import Fit, Weights
 
@@ -145,10 +140,8 @@ class _Photos:
         network, head, _, _ = learn(recipe, start, train=train, labels=self.labels, progress=lambda *_: None)
         fit = Fit(self.backbone.digest, self.backbone.digest, self.backbone.alpha, self.size, self.labels)
         weights = Weights(fit, network.get_weights(), head.get_weights(), {})
-        used = finish.calibration_rows(train.ids, 100)
-        calibration = train.pixels[used]
-        files = export(assemble(*restored(weights))[0], calibration=calibration)
-        files["int8"] = settled(files["int8"], files["float32"], calibration, before)
+        calibration = train.pixels[finish.calibration_rows(train.ids)]
+        files = finish.converted(assemble(*restored(weights))[0], calibration=calibration, before=before)
         say(f"{recipe.name}: {time.process_time() - began:.0f} CPU s")
         return weights, files
 
@@ -200,12 +193,10 @@ def _latencies(files: Mapping[str, bytes], rounds: int) -> dict[tuple[str, int],
 
 
 def _update(old: bytes, new: bytes) -> tuple[int, float]:
-    """(bytes of `new` for who has `old`, their share of the file)."""
-    import zstandard
+    """(bytes of the body that brings `new` to who has `old`, their share of the file)."""
+    from training.deltas import difference
 
-    dictionary = zstandard.ZstdCompressionDict(old, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    how = zstandard.ZstdCompressionParameters.from_level(LEVEL, window_log=WINDOW_LOG)
-    done = len(zstandard.ZstdCompressor(dict_data=dictionary, compression_params=how).compress(new))
+    done = len(difference(new, old))
     return done, done / len(new)
 
 

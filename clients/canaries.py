@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from clients import refusals
+from clients import files, refusals
 from clients.calls import Http, TryLater
 from clients.vision import Network
 
@@ -72,9 +72,7 @@ def fetched(canaries: Canaries, folder: Path, http: Http) -> np.ndarray:
             raise TryLater("The canaries came incomplete.")
         if hashlib.sha256(data).hexdigest() != canaries.sha256:
             raise refusals.WrongDigest("The canaries do not have the manifest's SHA-256.")
-        part = path.with_suffix(".part")
-        part.write_bytes(data)
-        part.rename(path)
+        files.replace(path, data)
         for other in folder.glob("*.png"):
             if other != path:
                 other.unlink()

@@ -29,8 +29,11 @@ def wanted(have: bytes | None) -> dict[str, str]:
 def decoded(response: requests.Response, have: bytes | None) -> Iterator[bytes]:
     """The file's bytes, a few at a time: a small answer that grows without end takes no memory. Raises BadEncoding, and
     requests.ConnectionError where the connection broke."""
-    encoding = response.headers.get("Content-Encoding", "identity")
-    body = _raw(response)
+    return undone(response.headers.get("Content-Encoding", "identity"), _raw(response), have)
+
+
+def undone(encoding: str, body: Iterator[bytes], have: bytes | None) -> Iterator[bytes]:
+    """What a body in this content coding tells to who has the file `have`. Raises BadEncoding."""
     if encoding == "identity":
         yield from body
         return

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from clients import canaries, refusals
+from clients import canaries, files, refusals
 from clients.calls import BROKEN, Http, TryLater, text_of
 from clients.encodings import BadEncoding, decoded, wanted
 from clients.manifest import TYPE, Offer, judge
@@ -82,7 +82,8 @@ class ModelFolder:
         fresh = not self._path(offer).exists()
         if fresh:
             self._download(offer)
-        self._write(self._manifest, json.dumps({"etag": etag, "token": token, "kid": envelope.kid, "payload": payload}))
+        told = {"etag": etag, "token": token, "kid": envelope.kid, "payload": payload}
+        files.replace(self._manifest, json.dumps(told).encode())
         self.keyring.saw(offer.issued_at)
         for other in self.folder.glob("*.tflite*"):
             if other != self._path(offer):
@@ -177,9 +178,3 @@ class ModelFolder:
         except (FileNotFoundError, ValueError):
             return None
         return kept
-
-    @staticmethod
-    def _write(path: Path, text: str) -> None:
-        part = path.with_name(path.name + ".part")
-        part.write_text(text)
-        part.rename(path)

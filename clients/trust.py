@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from clients import refusals
+from clients import files, refusals
 from clients.calls import Http, text_of
 from clients.signatures import Envelope, public_key, whole
 
@@ -204,6 +204,4 @@ class Keyring:
     def _keep(self, kept: dict[str, Any]) -> None:
         assert self.trust is not None
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        part = self.file.with_name(self.file.name + ".part")
-        part.write_text(json.dumps({**kept, "trust": vars(self.trust)}))
-        part.rename(self.file)
+        files.replace(self.file, json.dumps({**kept, "trust": vars(self.trust)}).encode())

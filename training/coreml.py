@@ -21,9 +21,8 @@ from typing import Any
 from django.conf import settings
 
 from training.errors import ExportFailed
-from training.formats import COREML
+from training.formats import ALL, COREML
 
-ENDING = ".mlpackage.zip"
 OWN = uuid.UUID("6f6a1f0e-6b6e-5d0c-9b60-6d5a8d0c4a11")  # names the parts of a package, which coremltools numbers at random
 EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip's first moment: the same network gives the same bytes
 TOLD = 2000  # characters of what a failed process said that are kept
@@ -52,7 +51,7 @@ def packages(weights: bytes, facts: Mapping[str, Any]) -> tuple[dict[str, bytes]
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip()[-TOLD:]
             return {}, f"No Core ML files: {said.splitlines()[-1] if said else f'the process ended with {done.returncode}'}"
-        return {name: (folder / f"{name}{ENDING}").read_bytes() for name in COREML}, ""
+        return {name: (folder / f"{name}{ALL[name].ending}").read_bytes() for name in COREML}, ""
 
 
 def inspect(package: bytes, labels: list[str], size: int, *, eight_bits: bool) -> dict[str, Any]:
@@ -138,7 +137,7 @@ def main(weights: Path, facts: Path, folder: Path) -> None:
     for name, converted in zip(COREML, (full, eight), strict=True):
         package = _packed(converted, {**known["about"], "format": name})
         inspect(package, labels, size, eight_bits=converted is eight)
-        (folder / f"{name}{ENDING}").write_bytes(package)
+        (folder / f"{name}{ALL[name].ending}").write_bytes(package)
 
 
 def _network(data: bytes, temperature: float) -> tuple[int, Any]:

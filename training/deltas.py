@@ -18,10 +18,10 @@ from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from collector.storage import MissingObject, put_blob, store
-from training import formats
+from training import formats, release
 from training.models import Artifact, Benchmark, Channel, Encoded, Release
 
-KIND, BLOBS = "encodings", "blobs"
+KIND = "encodings"
 DCZ, ZSTD = "dcz", "zstd"
 # RFC 9842, section 5: a skippable frame of zstd (RFC 8878, 3.1.2) of 32 bytes, the dictionary's SHA-256.
 DCZ_MAGIC = bytes.fromhex("5e2a4d1820000000")
@@ -48,31 +48,42 @@ def _wanted() -> Iterator[tuple[str, str]]:
     for channel in Channel.objects.select_related("release", "previous", "arm"):
         newest = [each for each in (channel.release, channel.previous, channel.arm) if each]
         offered = [each for each in newest if each.state == Release.State.PUBLISHED]
+        recent, reported = _had(channel)
         for artifact in Artifact.objects.filter(releases__in=offered).exclude(format__in=WHOLE).distinct().order_by("pk"):
             yield artifact.sha256, ""
-            yield from ((artifact.sha256, base) for base in _bases(channel, artifact))
+            yield from ((artifact.sha256, base) for base in _bases(artifact, recent, reported))
 
 
-def _bases(channel: Channel, artifact: Artifact) -> list[str]:
-    """What phones that want `artifact` have now: files of the last releases, then what devices reported, of the same format."""
+Had = list[tuple[str, str]]  # (format, sha256) of files that phones have, those first that most phones have
+
+
+def _had(channel: Channel) -> tuple[Had, Had]:
+    """The files of the channel's last releases, and those that devices reported lately. Asked for at every sweep: a few queries
+    a channel, however many files it offers."""
     last = Release.objects.filter(recognizer=channel.recognizer_id).order_by("-version")[: settings.DELTA_RELEASES + 1]
-    files = Artifact.objects.filter(run__recognizer=channel.recognizer_id, format=artifact.format)
-    recent = list(
-        files.filter(releases__in=list(last)).order_by("-releases__version").values_list("sha256", flat=True)
-    )  # fmt: skip
+    files = Artifact.objects.filter(run__recognizer=channel.recognizer_id)
+    recent = files.filter(releases__in=list(last)).order_by("-releases__version").values_list("format", "sha256")
     since = timezone.now() - timedelta(days=settings.DELTA_REPORTED_DAYS)
-    reported = (
-        Benchmark.objects.filter(
-            recognizer=channel.recognizer_id, reported_at__gte=since, artifact_sha256__in=files.values("sha256")
-        )
+    counted = (
+        Benchmark.objects.filter(recognizer=channel.recognizer_id, reported_at__gte=since)
         .order_by()
         .values_list("artifact_sha256")
         .annotate(devices=Count("pk"))
         .order_by("-devices", "artifact_sha256")
     )
-    bases = [sha256 for sha256 in dict.fromkeys(recent) if sha256 != artifact.sha256]
-    further = [sha256 for sha256, _ in reported if sha256 != artifact.sha256 and sha256 not in bases]
-    return bases + further[: settings.DELTA_REPORTED]
+    ranked = [sha256 for sha256, _ in counted]
+    known = dict(files.filter(sha256__in=ranked).values_list("sha256", "format"))
+    return list(recent), [(known[sha256], sha256) for sha256 in ranked if sha256 in known]
+
+
+def _bases(artifact: Artifact, recent: Had, reported: Had) -> list[str]:
+    """What phones that want `artifact` have now, of its format."""
+
+    def others(had: Had) -> list[str]:
+        return list(dict.fromkeys(sha256 for name, sha256 in had if name == artifact.format and sha256 != artifact.sha256))
+
+    bases = others(recent)
+    return bases + [sha256 for sha256 in others(reported) if sha256 not in bases][: settings.DELTA_REPORTED]
 
 
 # ---- making them -------------------------------------------------------------------------------------------------
@@ -110,13 +121,15 @@ def _claimed(row: Encoded) -> int | None:
 
 def _encoded(sha256: str, base: str) -> bytes | None:
     """The body, decoded once to be sure; None where it saves too little. Raises MissingObject."""
-    file = store().get(f"{BLOBS}/{sha256}")
+    file = store().get(f"{release.KIND}/{sha256}")
     if not base:
         body = compressed(file)
         return body if len(body) < len(file) else None
-    before = store().get(f"{BLOBS}/{base}")
+    before = store().get(f"{release.KIND}/{base}")
     body = difference(file, before)
-    if len(body) > settings.DELTA_MOST_SHARE * len(compressed(file)):
+    # The body by zstd alone comes first (_wanted): it is not made again for each base.
+    alone = Encoded.objects.filter(sha256=sha256, base="", state=Encoded.State.MADE).values_list("bytes", flat=True).first()
+    if len(body) > settings.DELTA_MOST_SHARE * (alone or len(file)):
         return None
     if hashlib.sha256(restored(body, before, most=len(file))).hexdigest() != sha256:
         raise ValueError(f"{sha256} does not come out of its difference from {base}.")

@@ -12,6 +12,7 @@ from django.conf import settings
 from training import frames
 from training.confidence import not_sure_below, temperature
 from training.evaluate import classify, report
+from training.grid import settled
 from training.images import INPUT_SPEC
 from training.metadata import attach, cooled, without_softmax
 from training.recipe import SEED
@@ -72,13 +73,27 @@ def _side(photos: Seen) -> int:
     return int(photos.pixels.shape[1])
 
 
+# ---- conversion --------------------------------------------------------------------------------------------------
+# For int8's ranges; each takes a tenth of a CPU second. Files made from 50, 100, 200 and 400 photos agreed with float32 on
+# 97.0, 95.9, 96.6 and 97.6 % of 296 others: no difference beyond noise.
+CALIBRATION_PHOTOS = 100
+
+
+def converted(model: Any, *, calibration: np.ndarray, before: bytes | None) -> dict[str, bytes]:
+    """The model's LiteRT files as `training.export` makes them, int8 settled (training.grid) near the int8 file `before`."""
+    from training.export import export
+
+    files = export(model, calibration=calibration)
+    return {**files, "int8": settled(files["int8"], files["float32"], calibration, before)}
+
+
 # ---- what int8 ranges come from ----------------------------------------------------------------------------------
-def calibration_rows(ids: list[str], most: int) -> list[int]:
+def calibration_rows(ids: list[str]) -> list[int]:
     """Which photos int8's ranges come from: those with the lowest SHA-256 of their id, in this order.
 
     So two nights choose the same but for photos that are new or gone, and where weights stayed the same, so do files.
     """
-    return sorted(range(len(ids)), key=lambda row: hashlib.sha256(ids[row].encode()).digest())[:most]
+    return sorted(range(len(ids)), key=lambda row: hashlib.sha256(ids[row].encode()).digest())[:CALIBRATION_PHOTOS]
 
 
 def calibration_digest(ids: list[str], pixels: np.ndarray) -> str:

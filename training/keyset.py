@@ -116,8 +116,13 @@ def public(key: OKPKey) -> dict[str, Any]:
     return {**key.as_dict(private=False), "kid": key.thumbprint()}
 
 
+def compact(key: OKPKey, typ: str, content: Mapping[str, Any]) -> str:
+    """A compact JWS of canonical JSON. Ed25519 signs deterministically: the same content is the same bytes."""
+    return jws.serialize_compact(_header(key, typ), _packed(content), key, algorithms=[ALGORITHM])
+
+
 def _text(first: Mapping[str, Any], rotations: Iterable[Mapping[str, Any]], root: OKPKey, content: KeySet) -> str:
-    token = jws.serialize_compact(_header(root, KEYS_TYPE), _packed(asdict(content)), root, algorithms=[ALGORITHM])
+    token = compact(root, KEYS_TYPE, asdict(content))
     return json.dumps({"root": first, "rotations": list(rotations), "keys": token}, indent=1) + "\n"
 
 

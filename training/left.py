@@ -22,7 +22,7 @@ def run_file(request: HttpRequest, run_id: int, name: str) -> HttpResponse:
     if not request.user.has_perm("training.view_run"):
         raise PermissionDenied
     row = get_object_or_404(RunFile, run=run_id, name=name)
-    return _answer(f"{KIND}/{row.sha256}", row.name, row.content_type)
+    return stored(f"{KIND}/{row.sha256}", row.name, row.content_type)
 
 
 def snapshot_file(request: HttpRequest, snapshot_id: int) -> HttpResponse:
@@ -30,14 +30,20 @@ def snapshot_file(request: HttpRequest, snapshot_id: int) -> HttpResponse:
     if not request.user.has_perm("training.view_snapshot"):
         raise PermissionDenied
     row = get_object_or_404(Snapshot, pk=snapshot_id)
-    return _answer(f"{SNAPSHOTS}/{row.digest}", "snapshot.jsonl", "application/jsonlines")
+    return stored(f"{SNAPSHOTS}/{row.digest}", "snapshot.jsonl", "application/jsonlines")
 
 
-def _answer(key: str, name: str, content_type: str) -> HttpResponse:
+def stored(key: str, name: str, content_type: str) -> HttpResponse:
+    """An object of the store under a name for people. Raises Http404."""
     try:
         data = store().get(key)
     except MissingObject:
         raise Http404(f"The store does not have {name}.") from None
+    return sent(data, name, content_type)
+
+
+def sent(data: bytes, name: str, content_type: str) -> HttpResponse:
+    """Bytes under a name for people; `name` holds nothing that a header would have to escape."""
     answer = HttpResponse(data, content_type=content_type)
     answer["X-Content-Type-Options"] = "nosniff"
     answer["Content-Security-Policy"] = POLICY

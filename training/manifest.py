@@ -1,20 +1,18 @@
 """RELEASE → PHONE: the signed answer to "what should this phone run?", a compact JWS (RFC 7515, Ed25519 of RFC 9864)."""
 
-import json
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from joserfc import jws
 
 from collector.models import Label
 from training.errors import VersionOutOfReach
 from training.keys import signing_key
+from training.keyset import compact
 from training.models import Artifact, Channel, Release
 from training.release import KIND
 
-ALGORITHM = "Ed25519"
 VERSION_MOST = 1_000_000  # no phone takes more, or a slip that says 2^31 would be the last version ever: 2,700 years of nights
 TYPE = "photorally-manifest+jwt"  # a token of another purpose, signed by the same key, is no manifest
 
@@ -29,11 +27,7 @@ def sign(row: Channel, release: Release, *, arm: str = "", now: float | None = N
             f"{release} is beyond {VERSION_MOST}. Give the row a version near those of the releases before it.",
             version=release.version,
         )
-    key = signing_key()
-    header = {"alg": ALGORITHM, "typ": TYPE, "kid": key.thumbprint()}
-    facts = payload(row, release, arm=arm, now=time.time() if now is None else now)
-    content = json.dumps(facts, sort_keys=True, separators=(",", ":"))
-    return jws.serialize_compact(header, content.encode(), key, algorithms=[ALGORITHM])
+    return compact(signing_key(), TYPE, payload(row, release, arm=arm, now=time.time() if now is None else now))
 
 
 def payload(row: Channel, release: Release, *, arm: str = "", now: float) -> dict[str, Any]:

@@ -64,10 +64,15 @@ class State:
         }
 
 
+def newest_of(row: Channel) -> State:
+    """The channel's state without its earlier releases: they cost a query, and few phones need them."""
+    return State(row.release, row.previous, row.rollout, row.arm, row.arm_percent, row.arm_number)
+
+
 def state_of(row: Channel) -> State:
     """The channel's state, with its earlier releases."""
     earlier = tuple(row.earlier.select_related("rolls_back_to", "recognizer").order_by("-version"))
-    return State(row.release, row.previous, row.rollout, row.arm, row.arm_percent, row.arm_number, earlier)
+    return replace(newest_of(row), earlier=earlier)
 
 
 def offer_of(name: str, state: State) -> cohorts.Offer:

@@ -23,7 +23,6 @@ from training.errors import EmptySnapshot, NothingHeldOut, TooFewPhotos
 from training.evaluate import classify, inputs_outputs, latency_ms, report
 from training.formats import LITERT
 from training.gate import Check, Verdict, judge
-from training.grid import settled
 from training.images import Progress
 from training.incumbent import comparable
 from training.models import Run
@@ -35,9 +34,6 @@ from training.seen import Seen
 
 REFUSALS = (EmptySnapshot, TooFewPhotos, NothingHeldOut)  # nothing is broken, there is only nothing to learn yet
 REFIT = "refit"
-# For int8 ranges; each takes a tenth of a CPU second. Files made from 50, 100, 200 and 400 photos agreed with float32 on 97.0,
-# 95.9, 96.6 and 97.6 % of 296 others: no difference beyond noise.
-CALIBRATION_PHOTOS = 100
 SAME_PHOTOS = 16  # that are put to a file again and again, to see whether it answers the same
 
 
@@ -269,7 +265,7 @@ def _export(run: Run, tonight: Plan, final: Result, chosen: Result, photos: Phot
     def work() -> Result:
         from training.embed import embed
 
-        used = finish.calibration_rows(photos.train.ids, CALIBRATION_PHOTOS)
+        used = finish.calibration_rows(photos.train.ids)
         ids, pixels = [photos.train.ids[row] for row in used], photos.train.pixels[used]
         before = comparable(tonight, pixels.shape[1])
         network, classifier, converted = _converted(final, chosen, pixels, before)
@@ -298,13 +294,11 @@ def _converted(
     trained: Result, chosen: Result, calibration: np.ndarray, before: bytes | None
 ) -> tuple[Any, Any, dict[str, bytes]]:
     """(network, head, LiteRT files) of trained weights, cooled by the chosen way's temperature; int8 near `before`."""
-    from training.export import export
     from training.network import assemble, restored
 
     weights_ = _weights_of(trained)
     network, classifier = restored(replace(weights_, head=cooled(weights_.head, chosen.facts["temperature"])))
-    files = export(assemble(network, classifier)[0], calibration=calibration)
-    return network, classifier, {**files, "int8": settled(files["int8"], files["float32"], calibration, before)}
+    return network, classifier, finish.converted(assemble(network, classifier)[0], calibration=calibration, before=before)
 
 
 def _with_coreml(run: Run, tonight: Plan, final: Result, chosen: Result, files: Result) -> Result:

@@ -5,6 +5,7 @@ A version only rises, also to roll back; every move of a channel is conditional 
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -138,10 +139,8 @@ def withdraw(*, release: Release, by: str = PROGRAM, why: str = "") -> Release |
             state = moves.state_of(row)
             left = replace(state, earlier=tuple(each for each in state.earlier if each != release))
             if row.release_id == release.pk:
-                try:
+                with suppress(NothingToRollBackTo):
                     replacement = rollback(recognizer=release.recognizer, channel=row.name, by=by, why=why or "withdrawn")
-                except NothingToRollBackTo:
-                    continue
                 continue
             if row.arm_id == release.pk:
                 left = replace(left, arm=None, arm_percent=0)
@@ -220,8 +219,7 @@ def offered(row: Channel, device: str, *, app: str = "", platform: str = "", tie
     Only a phone that the newer releases are not for costs a query, for the earlier ones.
     """
     phone = cohorts.Phone(device, app, platform, tier)
-    newest = State(row.release, row.previous, row.rollout, row.arm, row.arm_percent, row.arm_number)
-    found = cohorts.given(moves.offer_of(moves.line(row), newest), phone)
+    found = cohorts.given(moves.offer_of(moves.line(row), moves.newest_of(row)), phone)
     for release in (row.arm, row.release, row.previous):
         if found and release and release.version == found.version:
             return release
@@ -233,8 +231,7 @@ def offered(row: Channel, device: str, *, app: str = "", platform: str = "", tie
 
 def arm_of(row: Channel, device: str, *, app: str = "", platform: str = "", tier: str = "") -> str:
     """ "treatment", "control", or "" for a device that takes no part in a trial."""
-    state = State(row.release, arm=row.arm, arm_percent=row.arm_percent, arm_number=row.arm_number)
-    return cohorts.arm_of(moves.offer_of(moves.line(row), state), cohorts.Phone(device, app, platform, tier))
+    return cohorts.arm_of(moves.offer_of(moves.line(row), moves.newest_of(row)), cohorts.Phone(device, app, platform, tier))
 
 
 def show(*, recognizer: Recognizer, channel: str = STABLE) -> dict[str, Any]:

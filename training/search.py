@@ -18,7 +18,7 @@ import numpy as np
 
 from collector.models import Photo, Recognizer
 from config.files import write_whole
-from training import snapshot
+from training import finish, snapshot
 from training.backbone import Backbone
 from training.evaluate import classify, latency_ms
 from training.groups import linked
@@ -26,11 +26,10 @@ from training.images import Progress
 from training.looks import LOOKING, Eye
 from training.pareto import Network
 from training.recipe import Recipe, head_only, top_blocks
-from training.seen import Seen, Wanted, room
+from training.seen import Collected, Seen, Wanted
 
 SIZES = (128, 160, 192, 224, 256)  # pixels; MobileNetV2's usual ones
 LEAST_SIZE = 64  # pixels; Keras builds it from 32 on, and random views are smaller than the photo
-CALIBRATION_PHOTOS = 100  # for int8's ranges, as a night has
 READERS = 4  # threads that fetch photos while the network looks at others
 
 
@@ -102,7 +101,6 @@ def _tried(
 ) -> list[Network]:
     import keras
 
-    from training.export import export
     from training.finetune import finetune
     from training.network import assemble, restored
     from training.weights import Start
@@ -114,8 +112,7 @@ def _tried(
     # The test photos are no choice here: nothing is chosen before all networks are there, and by whoever reads the table.
     trained = finetune(recipe, start, train=train, validation=test, labels=photos.labels, progress=progress).weights
     model, _ = assemble(*restored(trained))
-    spread = np.unique(np.linspace(0, len(train) - 1, CALIBRATION_PHOTOS).astype(int))
-    files = export(model, calibration=train.pixels[spread])
+    files = finish.converted(model, calibration=train.pixels[finish.calibration_rows(train.ids)], before=None)
     keras.backend.clear_session()  # or the network of each turn stays in memory
     gc.collect()
     return [_measured(backbone.alpha, recipe.image_size, name, data, test) for name, data in files.items()]
@@ -139,16 +136,13 @@ def _eye(start: Any, recipe: Recipe) -> Eye:
 def _seen(
     eye: Eye, rows: Sequence[Wanted], recipe: Recipe, read: Callable[[str], bytes], *, held_out: bool, progress: Progress
 ) -> Seen:
-    arrays: dict[str, np.ndarray] = {}
+    collected = Collected(rows, recipe, held_out=held_out)
     with ThreadPoolExecutor(READERS) as pool:
         looks = pool.map(lambda each: eye.look(read(each.view), each.photo, held_out=held_out), rows)
         for index, look in enumerate(looks):
-            for name, part in vars(look).items():
-                if len(part):
-                    arrays.setdefault(name, room((len(rows), *part.shape), part.dtype, recipe.cache_bytes))[index] = part
+            collected.take(index, look)
             progress(f"looking at photos, {recipe.image_size} pixels", index + 1, len(rows))
-    truth = np.array([each.label for each in rows], np.int64)
-    return Seen([each.photo for each in rows], [each.group for each in rows], truth, **arrays)
+    return collected.seen()
 
 
 def _as_json(network: Network) -> dict[str, Any]:

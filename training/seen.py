@@ -57,20 +57,32 @@ def from_cache(
     Memory: what comes of it, above `recipe.cache_bytes` in a file, and a few looks.
     """
     rows = [looks.Row(each.photo, each.view, held_out) for each in wanted]
-    arrays: dict[str, np.ndarray] = {}
+    collected = Collected(wanted, recipe, held_out=held_out)
+    made = looks.gather(trunk, rows, collected.take, progress)
+    return collected.seen(), made
 
-    def take(index: int, look: looks.Look) -> None:
+
+class Collected:
+    """Looks at `wanted` photos, put together as they come, in any order."""
+
+    def __init__(self, wanted: Sequence[Wanted], recipe: Recipe, *, held_out: bool) -> None:
+        self._wanted, self._recipe, self._held_out = wanted, recipe, held_out
+        self._arrays: dict[str, np.ndarray] = {}
+
+    def take(self, index: int, look: looks.Look) -> None:
+        """The look at photo `index` of those wanted."""
         for name, part in vars(look).items():
-            if name == "activations" and held_out:
+            if name == "activations" and self._held_out:
                 continue
-            if name not in arrays:
-                arrays[name] = room((len(rows), *part.shape), part.dtype, recipe.cache_bytes)
-            arrays[name][index] = part
+            if name not in self._arrays:
+                self._arrays[name] = _room((len(self._wanted), *part.shape), part.dtype, self._recipe.cache_bytes)
+            self._arrays[name][index] = part
 
-    made = looks.gather(trunk, rows, take, progress)
-    arrays.setdefault("pixels", np.empty((0, recipe.image_size, recipe.image_size, 3), np.uint8))  # of no photos
-    ids, groups, truth = _named(wanted)
-    return Seen(ids, groups, truth, **arrays), made
+    def seen(self) -> Seen:
+        """All of them, once each has been taken."""
+        nothing = {"pixels": np.empty((0, self._recipe.image_size, self._recipe.image_size, 3), np.uint8)}  # of no photos
+        ids, groups, truth = _named(self._wanted)
+        return Seen(ids, groups, truth, **(nothing | self._arrays))
 
 
 def from_pictures(wanted: Sequence[Wanted], recipe: Recipe, *, held_out: bool, progress: Progress) -> Seen:
@@ -124,7 +136,7 @@ def _named(wanted: Sequence[Wanted]) -> tuple[list[str], list[str], np.ndarray]:
     return [each.photo for each in wanted], [each.group for each in wanted], truth
 
 
-def room(shape: tuple[int, ...], dtype: np.dtype, most_in_memory: int) -> np.ndarray:
+def _room(shape: tuple[int, ...], dtype: np.dtype, most_in_memory: int) -> np.ndarray:
     """An uninitialised array; a large one lies in an unnamed temporary file that vanishes with the process."""
     if math.prod(shape) * dtype.itemsize <= most_in_memory:
         return np.empty(shape, dtype)

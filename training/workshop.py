@@ -8,7 +8,6 @@ from django.db.models import Count, Q
 from collector.models import Photo, Recognizer
 from training import formats, process, release, runs
 from training.advice import Counted
-from training.errors import UnknownArtifact
 from training.models import Artifact, Release, Run
 
 # What each stage of a night (training.nightly) is for whoever waits; in their order.
@@ -108,14 +107,6 @@ def offered(recognizer: Recognizer) -> Release | None:
 def file_name(model: Release, artifact: Artifact) -> str:
     """What a downloaded file is called: "coins-v3-int8.tflite"."""
     return f"{model}".replace(" ", "-") + f"-{artifact.format}{formats.named(artifact.format).ending}"
-
-
-def artifact_of(model: Release, name: str) -> Artifact:
-    """The file of a release by its format. Raises UnknownArtifact."""
-    found = model.artifacts.filter(format=name).first()
-    if found is None:
-        raise UnknownArtifact(f"{model} has no {name} file.", version=model.version)
-    return found
 
 
 def _judged(recognizer: Recognizer) -> dict[str, Any]:

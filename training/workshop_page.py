@@ -8,9 +8,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from collector.storage import MissingObject, store
-from config.errors import Problem
-from training import tasks, workshop
+from training import left, tasks, workshop
 from training.advice import PROTOTYPE, ROBUST, advise
 from training.models import Release, Workshop
 from training.release import KIND
@@ -68,12 +66,8 @@ def file(request: HttpRequest, recognizer_id: int, name: str) -> HttpResponse:
         raise Http404("No model was released yet.")
     if name == workshop.LABELS_FILE:
         return _labels(model)
-    try:
-        artifact = workshop.artifact_of(model, name)
-        data = store().get(f"{KIND}/{artifact.sha256}")
-    except (Problem, MissingObject) as error:
-        raise Http404(str(error)) from error
-    return _download(data, workshop.file_name(model, artifact), "application/octet-stream")
+    artifact = get_object_or_404(model.artifacts, format=name)
+    return left.stored(f"{KIND}/{artifact.sha256}", workshop.file_name(model, artifact), "application/octet-stream")
 
 
 def address(thing: Workshop) -> str:
@@ -107,12 +101,4 @@ def _files(thing: Workshop, model: Release) -> list[dict[str, Any]]:
 def _labels(model: Release) -> HttpResponse:
     first = model.artifacts.order_by("format").first()
     lines = "".join(f"{slug}\n" for slug in (first.labels if first else []))
-    return _download(lines.encode(), workshop.LABELS_FILE, "text/plain; charset=utf-8")
-
-
-def _download(data: bytes, name: str, content_type: str) -> HttpResponse:
-    answer = HttpResponse(data, content_type=content_type)
-    answer["Content-Disposition"] = f'attachment; filename="{name}"'  # a slug, a number and a format: nothing to escape
-    answer["X-Content-Type-Options"] = "nosniff"
-    answer["Cache-Control"] = "private, no-cache"  # the address stays, the model changes
-    return answer
+    return left.sent(lines.encode(), workshop.LABELS_FILE, "text/plain; charset=utf-8")

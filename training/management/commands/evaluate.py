@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
 
 from config.errors import Problem
+from training.bars import bar
 from training.evaluate import evaluate_folder
 from training.models import Artifact
 
@@ -34,12 +33,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{model} cannot be read ({error.strerror}). Pass a .tflite file with --model.") from error
         order, origin = _labels_of(data, model, labels)
-        with tqdm(desc="photos", unit="", file=sys.stderr, disable=None) as bar:  # none where it would fill a log
-
-            def progress(step: str, done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
+        with bar("photos") as progress:
             try:
                 report = evaluate_folder(data, dir, labels=order, progress=progress)
             except Problem as problem:

@@ -1,15 +1,15 @@
 """A snapshot's photos for other tools: `manage.py export_dataset --recognizer groceries --format folders DIR`."""
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
 
 from collector.models import Recognizer
 from config.errors import Problem
 from training import dataset, snapshot
+from training.bars import bar
 
 
 class Command(BaseCommand):
@@ -29,12 +29,7 @@ class Command(BaseCommand):
         thing = Recognizer.objects.filter(slug=recognizer).first()
         if thing is None:
             raise CommandError(f"There is no recognizer {recognizer!r}.")
-        with tqdm(desc="photos", unit="", file=sys.stderr, disable=None) as bar:
-
-            def progress(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
+        with bar("photos") as progress:
             try:
                 result = dataset.export(
                     recognizer=thing,
@@ -42,7 +37,7 @@ class Command(BaseCommand):
                     form=options["format"],
                     digest=options["snapshot"],
                     splits=split or (),
-                    progress=progress,
+                    progress=partial(progress, "photos"),
                 )
             except Problem as problem:
                 raise CommandError(problem.detail) from problem

@@ -1,15 +1,14 @@
 """Make the starter backbone anew, from pictures by formula: `manage.py pretrain`; interrupted, it goes on where it was."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
 
 from config.errors import Problem
 from training import backbone, process, recipe
+from training.bars import bar
 
 # The layers are too small to be shared: with two threads a step took as long and twice the CPU time. Drawing has the other
 # core.
@@ -30,12 +29,7 @@ class Command(BaseCommand):
         os.environ.update({**process.ENVIRONMENT, **ONE_THREAD, **os.environ})  # read when TensorFlow is loaded
         from training.pretrain import pretrain
 
-        with tqdm(desc="epochs", unit="", file=sys.stderr, disable=None) as bar:
-
-            def progress(step: str, done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
+        with bar("epochs") as progress:
             try:
                 share = pretrain(to, recipe.starter(), progress=progress)
             except Problem as problem:

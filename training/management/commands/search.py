@@ -13,6 +13,7 @@ from collector.storage import store
 from config.errors import Problem
 from config.files import write_whole
 from training.backbone import find_backbone
+from training.bars import bar
 from training.front_picture import as_picture
 from training.pareto import Network, best, front
 from training.search import LEAST_SIZE, SIZES, Photos, photos_of, search
@@ -69,18 +70,12 @@ def _all(photos: Photos, kept: Path, *, weights: list[str], size: list[int], qui
         find_backbone(setting, decision_s=settings.DOWNLOAD_DECISION_S) for setting in weights or [settings.BACKBONE_WEIGHTS]
     ]
     networks = []
-    with tqdm(unit="", file=sys.stderr, disable=None) as bar:
-
-        def progress(step: str, done: int, total: int) -> None:
-            bar.set_description(step, refresh=False)
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with bar() as progress:
         for network in search(
             photos, backbones=found, sizes=size or SIZES, quick=quick, read=store().get, kept=kept, progress=progress
         ):
             networks.append(network)
-            bar.write(_line(network), file=sys.stderr)
+            tqdm.write(_line(network), file=sys.stderr)
     return networks
 
 

@@ -1,14 +1,13 @@
 """How small may a phone's photos be: `manage.py upload_size --recognizer groceries`."""
 
-import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
 
 from collector.models import Recognizer
 from config.errors import Problem
 from training import uploads
+from training.bars import bar
 
 
 class Command(BaseCommand):
@@ -22,12 +21,7 @@ class Command(BaseCommand):
         thing = Recognizer.objects.filter(slug=recognizer).first()
         if thing is None:
             raise CommandError(f"There is no recognizer {recognizer!r}. The admin lists them.")
-        with tqdm(desc="photos", unit="", file=sys.stderr, disable=None) as bar:
-
-            def progress(step: str, done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
+        with bar("photos") as progress:
             try:
                 as_stored, sizes = uploads.measure(thing, progress)
             except Problem as problem:
