@@ -34,14 +34,15 @@ def main(slug: str, folder: Path) -> None:
 def _phones(recognizer: Any, folder: Path) -> dict[str, dict[str, bool]]:
     """Format → {label/photo: whether the file that phones are offered recognises it}; empty before the first release.
 
-    A photo of a label that the file does not know counts as not recognised.
+    A photo of a label that the file does not know counts as not recognised. Core ML files run on Apple's systems only.
     """
     from training import release
+    from training.formats import LITERT
 
     pointer = release.pointer(recognizer)
     if pointer is None:
         return {}
-    return {artifact.format: _hits(artifact, folder) for artifact in pointer.release.artifacts.all()}
+    return {artifact.format: _hits(artifact, folder) for artifact in pointer.release.artifacts.filter(format__in=LITERT)}
 
 
 def _hits(artifact: Any, folder: Path) -> dict[str, bool]:
