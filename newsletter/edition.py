@@ -1,24 +1,24 @@
 """EDITION: composes the day's issue from the ranking, once, and freezes it with a delivery row for every reader."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Max, Q
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from collector import challenges
 from collector.models import Photo, Recognizer
 from newsletter import mail
+from newsletter.candidates import candidates, end_of
 from newsletter.errors import Contended, NotADraft, NothingToShow
 from newsletter.fame import leaderboard
 from newsletter.models import Delivery, Edition, EditionEntry, Subscriber
-from newsletter.ranking import Candidate, Ranked, rank
+from newsletter.ranking import Ranked, rank
 from newsletter.words import one_line
-from training import fixes, worth
+from training import fixes
 from training.fixes import Mended
 from training.models import Channel
 from training.release import STABLE
@@ -49,34 +49,6 @@ def compose(*, recognizer: Recognizer, day: date) -> Edition:
         except IntegrityError:
             continue  # somebody else made this day's edition or took the number: look again
     raise Contended(day=day.isoformat())
-
-
-def candidates(*, recognizer: Recognizer, day: date) -> list[Candidate]:
-    """Accepted photos of the EDITION_WINDOW_DAYS up to the end of `day`, without printed ones and their near-duplicates."""
-    end = end_of(day)
-    photos = Photo.objects.filter(
-        recognizer=recognizer,
-        state=Photo.State.ACCEPTED,
-        accepted_at__lt=end,
-        accepted_at__gte=end - timedelta(days=settings.EDITION_WINDOW_DAYS),
-    ).exclude(view_sha256="")
-    printed = EditionEntry.objects.filter(edition__recognizer=recognizer).order_by()
-    printed_kin = set(printed.values_list(Coalesce("photo__cluster", "photo_id"), flat=True))
-    rows = list(
-        photos.annotate(
-            kin=Coalesce("cluster", "id"),
-            likes=Count("votes", filter=Q(votes__like=True)),
-            passes=Count("votes", filter=Q(votes__like=False)),
-        )
-        .order_by()
-        .values_list("pk", "likes", "passes", "received_at", "kin")
-    )
-    values = worth.of_photos(recognizer=recognizer)
-    return [
-        Candidate(pk, likes, passes, values.get(pk), received_at, kin)
-        for pk, likes, passes, received_at, kin in rows
-        if kin not in printed_kin
-    ]
 
 
 def freeze(*, edition: Edition) -> int:
@@ -117,10 +89,6 @@ def forget_volunteer(volunteer_id: UUID) -> None:
         kept = [line for line in lines if line["volunteer"] != str(volunteer_id)]
         if len(kept) < len(lines):
             Edition.objects.filter(pk=edition.pk).update(content=edition.content | {"leaderboard": kept})
-
-
-def end_of(day: date) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time.min, tzinfo=UTC)
 
 
 def _make(recognizer: Recognizer, day: date, best: list[Ranked]) -> Edition:
