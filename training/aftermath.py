@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from django.utils import timezone
 
-from training import challenge, conditions, fixes, suspects, value, worth
+from training import challenge, conditions, fixes, sights, suspects, value, worth
+from training.evaluate import classify
+from training.incumbent import comparable
 from training.measuring import measure
 from training.models import Run
 from training.plan import Plan
@@ -59,6 +61,22 @@ def tell_worth(
 def tell_conditions(run: Run, test: Seen) -> None:
     """Keep under which conditions the held-out photos were taken. Raises FencedOff."""
     conditions.keep(run=run, photo_ids=test.ids, measures=measure(test.pixels))
+
+
+def tell_first_sights(run: Run, tonight: Plan, parts: Sequence[Seen]) -> None:
+    """Keep what the incumbent takes the photos for that came after the night that it came of, and what they look like.
+
+    Raises FencedOff, and MissingObject where the store has lost the incumbent's file.
+    """
+    new = fixes.new_since(tonight.incumbent, [photo for part in parts for photo in part.ids])
+    for part in parts:
+        rows = [row for row, photo in enumerate(part.ids) if photo in new]
+        file = comparable(tonight, part.pixels.shape[1]) if rows else None
+        if file is not None:
+            ids, pixels = [part.ids[row] for row in rows], part.pixels[rows]
+            answers = classify(file, pixels)
+            sights.keep(run=run, labels=tonight.classes.labels, photo_ids=ids, truth=part.truth[rows], answers=answers)
+            conditions.keep(run=run, photo_ids=ids, measures=measure(pixels))
 
 
 def ask_for_tomorrow(run: Run, tonight: Plan, test: Seen, report: dict[str, Any], probabilities: np.ndarray) -> None:

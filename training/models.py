@@ -409,6 +409,18 @@ class Fix(models.Model):
         return f"{self.photo_id} fixed {self.mistake_id}"
 
 
+class FirstSight(models.Model):
+    """What the released model took a photo for that it had never learned from (training.sights)."""
+
+    photo = models.OneToOneField(Photo, models.CASCADE, related_name="first_sight")
+    run = models.ForeignKey(Run, models.CASCADE, related_name="+", help_text="the night that asked the release before it")
+    taken_for = models.ForeignKey(Label, models.CASCADE, related_name="+")
+    own = models.FloatField(help_text="probability that it gave to the photo's label, 0 to 1")
+
+    def __str__(self) -> str:
+        return f"{self.photo_id} taken for {self.taken_for}"
+
+
 class RunFile(models.Model):
     """Something a run leaves for people: a picture, a model card, a description. Its bytes lie in the store under `runs/`."""
 

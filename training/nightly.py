@@ -15,7 +15,7 @@ import numpy as np
 from django.conf import settings
 
 from training import checkpoints, cluster, coreml, distrust, finish, fitness, groups, plan, probe, release, runs, weights
-from training.aftermath import Features, ask_for_tomorrow, doubt, tell_conditions, tell_worth
+from training.aftermath import Features, ask_for_tomorrow, doubt, tell_conditions, tell_first_sights, tell_worth
 from training.checkpoints import Result
 from training.choose import Choice, Tried, choose
 from training.confidence import cooled
@@ -85,6 +85,7 @@ def night(run: Run, *, progress: Progress) -> None:
     if choice.name is None:
         _dismiss()
         with clock.stage("evaluating"):
+            tell_first_sights(run, tonight, [photos.train, photos.validation, photos.test])
             _keep_incumbent(run, tonight, photos.test, reasons)
         _tidy(run)
         return
@@ -103,6 +104,7 @@ def night(run: Run, *, progress: Progress) -> None:
         features = Features(files.arrays["features of learnable"][: len(photos.train)], files.arrays["features of test"])
         tell_worth(run, tonight, photos.train, photos.test, features, probabilities["incumbent"], probabilities["int8"])
         tell_conditions(run, photos.test)
+        tell_first_sights(run, tonight, [photos.train, photos.validation, photos.test])
     facts = {
         "temperature": round(chosen.facts["temperature"], 3),
         "export": files.facts,

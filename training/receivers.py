@@ -18,15 +18,15 @@ from collector.signals import (
     photos_withdrawn,
     volunteer_described,
 )
-from training import conditions, fixes, looks, receipts, snapshot
-from training.models import Condition, Fix, PhotoValue, Suspect
+from training import conditions, fixes, looks, receipts, sights, snapshot
+from training.models import Condition, FirstSight, Fix, PhotoValue, Suspect
 from training.suspects import open_suspects
 
 
 @receiver(photos_withdrawn)
 def name_what_learned(sender: Any, photo_ids: list[UUID], **kwargs: Any) -> dict[str, Any]:
     """For the receipt: the snapshots that hold the photos, their runs, and the releases that came of them."""
-    for rows in (PhotoValue, Condition, Suspect):
+    for rows in (PhotoValue, Condition, FirstSight, Suspect):
         rows.objects.filter(photo__in=photo_ids).delete()
     Fix.objects.filter(Q(photo__in=photo_ids) | Q(mistake__in=photo_ids)).delete()
     looks.forget(photo_ids)
@@ -72,13 +72,21 @@ def tell_conditions(sender: Any, photo: Photo, **kwargs: Any) -> dict[str, Any]:
     return {} if row is None else {"conditions": list(conditions.names([getattr(row, name) for name in conditions.MEASURES]))}
 
 
+@receiver(photo_described)
+def tell_first_sight(sender: Any, photo: Photo, **kwargs: Any) -> dict[str, Any]:
+    """What phones would have said of it when it was new."""
+    row = FirstSight.objects.filter(photo=photo).select_related("taken_for").first()
+    return {} if row is None else {"first_sight": sights.facts(row)}
+
+
 @receiver(volunteer_described)
 def tell_everything(sender: Any, volunteer: Volunteer, **kwargs: Any) -> dict[str, Iterator[dict[str, Any]]]:
-    """For the takeout: what each night found each photo worth, which mistakes the photos mended, and what was measured."""
+    """For the takeout: what nights found the photos worth, what they mended, measured and took the photos for."""
     values = PhotoValue.objects.filter(photo__volunteer=volunteer).select_related("run__recognizer").order_by("pk")
     # Without the photos that were mistaken: they are other people's.
     mended = Fix.objects.filter(photo__volunteer=volunteer).select_related("run__recognizer", "before").order_by("pk")
     measured = Condition.objects.filter(photo__volunteer=volunteer).order_by("pk")
+    seen = FirstSight.objects.filter(photo__volunteer=volunteer).select_related("taken_for").order_by("pk")
     return {
         "worth": ({"photo": str(row.photo_id), "run": receipts.name(row.run), "value": row.value} for row in values.iterator()),
         "mended": (
@@ -89,6 +97,7 @@ def tell_everything(sender: Any, volunteer: Volunteer, **kwargs: Any) -> dict[st
             {"photo": str(row.photo_id)} | {name: getattr(row, name) for name in conditions.MEASURES}
             for row in measured.iterator()
         ),
+        "first_sights": ({"photo": str(row.photo_id)} | sights.facts(row) for row in seen.iterator()),
     }
 
 

@@ -1,0 +1,175 @@
+"""RANKING: how much each vote weighs, by who gave it. Knows neither Django nor TensorFlow.
+
+A vote weighs less if its voter answers hidden known pairs otherwise than they are known, belongs to a ring, or has a young
+account and the young ones say of this photo something else than the old ones; it waits while its voter's account is new.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import networkx as nx
+import numpy as np
+from scipy.special import expit
+
+from newsletter.bradley_terry import EASE_SD, Posterior, Votes, fit
+
+# Beta prior of how often a voter answers a known pair as it is known: 0.9 at first, as strong as 5 answers. One who tosses a
+# coin weighs 0.27 after 10 answers and 0.16 after 20; one who is right 10 times of 10 weighs 0.93.
+KNOWN_RIGHT, KNOWN_WRONG = 4.5, 0.5
+# Voters on a day whose accounts are not new, from which on the new ones' votes wait. A number and no share: a share could be
+# pushed down by whoever makes many accounts. With fewer, an installation is so young that everybody is new.
+ESTABLISHED_VOTERS = 10
+RING_ACCOUNTS = 5  # at least; fewer friends who like each other's photos move nothing
+RING_DENSITY = 0.5  # of the possible pairs of accounts that favour each other's photos
+RING_Z = 4.0  # standard deviations by which members favour members more than others favour them: by chance 1 in 30,000
+RING_WEIGHT = 0.05  # of a member's vote on photos of others; on members' photos it weighs nothing
+
+
+@dataclass(frozen=True)
+class People:
+    """Who voted, by index of voter [voters]: answers to known pairs and how many were right; whether the account is new, and
+    whether it is young (new ones are). `author` [photos] is who took a photo, as index of voter; -1 for one who never voted."""
+
+    known_right: np.ndarray
+    known_total: np.ndarray
+    new: np.ndarray
+    young: np.ndarray
+    author: np.ndarray
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The votes with their weights; what each voter weighs before it is looked at photo by photo, float64 [voters] in [0, 1];
+    and the rings (indices of voters)."""
+
+    votes: Votes
+    voters: np.ndarray
+    rings: list[list[int]]
+
+
+def weigh(votes: Votes, people: People) -> Weighed:
+    """Give every vote its weight; weights that the votes have are replaced."""
+    voters = reliability(people.known_right, people.known_total)
+    rings = find_rings(votes, people)
+    for ring in rings:
+        voters[ring] *= RING_WEIGHT
+    weighed = replace(votes, like_weight=voters[votes.like_voter], pair_weight=voters[votes.pair_voter])
+    for ring in rings:
+        inside = np.zeros(votes.voters + 1, bool)  # the last place is author -1: nobody
+        inside[ring] = True
+        like = inside[votes.like_voter] & inside[people.author[votes.like_photo]]
+        pair = inside[votes.pair_voter] & (inside[people.author[votes.first]] | inside[people.author[votes.second]])
+        weighed = _lighter(weighed, ~like, ~pair)
+    return Weighed(_young_lighter(_without_newcomers(weighed, people.new), people.young), voters, rings)
+
+
+def reliability(right: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """float64 [voters] in [0, 1]: twice the expected share of right answers less one, so that a coin weighs nothing."""
+    share = (right + KNOWN_RIGHT) / (total + KNOWN_RIGHT + KNOWN_WRONG)
+    return np.maximum(0.0, 2 * share - 1)
+
+
+# ---- new and young accounts --------------------------------------------------------------------------------------
+def _without_newcomers(votes: Votes, new: np.ndarray) -> Votes:
+    """Votes of new accounts weigh nothing yet, while enough older ones vote. They are not lost: they count as soon as their
+    voter is no longer new, and a ranking stays provisional for a while."""
+    voting = np.zeros(votes.voters, bool)
+    voting[votes.like_voter[votes.like_weight > 0]] = True
+    voting[votes.pair_voter[votes.pair_weight > 0]] = True
+    if (voting & ~new).sum() < ESTABLISHED_VOTERS:
+        return votes
+    return _lighter(votes, ~new[votes.like_voter], ~new[votes.pair_voter])
+
+
+def _young_lighter(votes: Votes, young: np.ndarray) -> Votes:
+    """Votes of young accounts weigh less on a photo of which they say something else than the old ones do."""
+    by_young, paired_by_young = young[votes.like_voter], young[votes.pair_voter]
+    if not young.any() or young.all():
+        return votes
+    agreement = _agreement(votes, by_young, paired_by_young, fit(_lighter(votes, ~by_young, ~paired_by_young)))
+    of_pair = np.minimum(agreement[votes.first], agreement[votes.second])
+    return _lighter(votes, np.where(by_young, agreement[votes.like_photo], 1), np.where(paired_by_young, of_pair, 1))
+
+
+def _agreement(votes: Votes, by_young: np.ndarray, paired_by_young: np.ndarray, old: Posterior) -> np.ndarray:
+    """float64 [photos] in (0, 1]: 1 where what young accounts say of a photo is what the old ones lead one to expect.
+
+    A score test for a shift of one photo in one group of voters (differential item functioning, as test theory calls it; Rao's
+    test, with the old ones' uncertainty added). Within one standard deviation nothing happens; four of them leave a hundredth.
+    """
+    n = votes.photos
+    like, liked, weight = votes.like_photo[by_young], votes.liked[by_young], votes.like_weight[by_young]
+    # The old ones' votes tell nothing of a young voter's ease: the chance is averaged over its prior (MacKay's approximation).
+    chance = expit((old.quality[like] + old.common) / np.sqrt(1 + np.pi * EASE_SD**2 / 8))
+    first, second, better = votes.first[paired_by_young], votes.second[paired_by_young], votes.better[paired_by_young]
+    wins, pair_weight = expit(old.quality[first] - old.quality[second]), votes.pair_weight[paired_by_young]
+    over, spread = pair_weight * (better - wins), pair_weight * wins * (1 - wins)
+    excess = np.bincount(like, weight * (liked - chance), n) + np.bincount(first, over, n) - np.bincount(second, over, n)
+    told = np.bincount(like, weight * chance * (1 - chance), n) + np.bincount(first, spread, n) + np.bincount(second, spread, n)
+    z = np.abs(excess) / np.sqrt(np.maximum(told + (told * old.sd) ** 2, 1e-12))
+    return np.asarray(np.exp(-(np.maximum(0, z - 1) ** 2) / 2))
+
+
+def _lighter(votes: Votes, like: np.ndarray, pair: np.ndarray) -> Votes:
+    return replace(votes, like_weight=votes.like_weight * like, pair_weight=votes.pair_weight * pair)
+
+
+# ---- rings -------------------------------------------------------------------------------------------------------
+def find_rings(votes: Votes, people: People) -> list[list[int]]:
+    """Groups of young accounts that favour each other's photos, densely, and clearly more than others favour them.
+
+    Dense groups are cores of the graph of mutual favours (Seidman, "Network structure and minimum degree", 1983): one after the
+    other, the innermost first. In a small crowd everybody votes on everybody's photos, so density alone accuses nobody: what
+    others say of the same photos is what members are compared with.
+    """
+    voter, photo, favour = _favours(votes)
+    author = people.author[photo]
+    known = author >= 0
+    young = people.young
+    among = known & (favour > 0.5) & young[voter] & np.append(young, False)[author]
+    given: dict[int, set[int]] = defaultdict(set)
+    for one, other in zip(voter[among].tolist(), author[among].tolist(), strict=True):
+        given[one].add(other)
+    graph = nx.Graph((one, other) for one, others in given.items() for other in others if one < other and one in given[other])
+    rings = []
+    for core in _cores(graph):
+        members = np.zeros(votes.voters + 1, bool)
+        members[core] = True
+        if _stands_out(members[voter], members[author], favour):
+            rings.append(sorted(core))
+    return rings
+
+
+def _favours(votes: Votes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Voter, photo, and 1 for a like or the better of a pair, 0 for the other: a pair says something of both its photos."""
+    voter = np.concatenate([votes.like_voter, votes.pair_voter, votes.pair_voter])
+    photo = np.concatenate([votes.like_photo, votes.first, votes.second])
+    return voter, photo, np.concatenate([votes.liked, votes.better, 1 - votes.better])
+
+
+def _cores(graph: nx.Graph) -> Iterator[list[int]]:
+    """Dense groups, disjoint, the innermost first."""
+    graph = graph.copy()
+    while graph:
+        cores = nx.core_number(graph)
+        inner = max(cores.values())
+        if inner < RING_DENSITY * (RING_ACCOUNTS - 1):
+            return
+        for core in list(nx.connected_components(graph.subgraph([one for one, core in cores.items() if core == inner]))):
+            if len(core) >= RING_ACCOUNTS and nx.density(graph.subgraph(core)) >= RING_DENSITY:
+                yield sorted(core)
+            graph.remove_nodes_from(core)
+
+
+def _stands_out(by_member: np.ndarray, of_member: np.ndarray, favour: np.ndarray) -> bool:
+    """Two proportions: favours by members of members' photos, against those by others, pooled variance."""
+    inside, outside = by_member & of_member, ~by_member & of_member
+    n, m = inside.sum(), outside.sum()
+    a, b = favour[inside].sum(), favour[outside].sum()
+    if m == 0:  # nobody else has seen them: how others vote on the rest stands in, as much as they could have said
+        m, b = (~by_member).sum(), favour[~by_member].sum()
+    if m == 0:
+        return False
+    pooled = (a + b + 1) / (n + m + 2)
+    return bool(a / n - b / m > RING_Z * np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m)))
