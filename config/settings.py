@@ -269,6 +269,18 @@ SUBSCRIPTIONS_PER_DAY = env.whole("SUBSCRIPTIONS_PER_DAY", 50, least=1, most=10*
 CONFIRMATIONS_PER_DAY = 3  # confirmation mails per mail address and day: the form must not flood a stranger's inbox
 EDITION_WINDOW_DAYS = 7  # days a photo may wait for votes; older ones are neither voted on nor printed
 BALLOT_PHOTOS = 20  # photos a ballot holds: about two minutes of voting
+BALLOT_PAIRS = 10  # pairs a ballot holds: about two minutes too
+BALLOT_POOL = 2000  # newest photos that a ballot is drawn from, so that drawing one costs the same however many there are
+PAIR_VALID_S = 86_400  # seconds in which a pair that was shown can be answered
+KNOWN_PAIR_EVERY = 10  # pairs of a ballot of which one is a known pair, where there is one that its voter has not answered
+NEWCOMER_DAYS = 7  # days an account is new, and longer without an accepted photo or this many answers that can be checked:
+NEWCOMER_KNOWN_PAIRS = 5
+YOUNG_DAYS = 30  # days in which an account is young: rings are looked for among young ones
+RANK_EVERY_S = 900  # seconds between two rankings of a recognizer whose votes change: places are not looked at more often
+RANK_LEASE_S = 600  # seconds after which somebody else ranks; 10^5 photos with 10^6 votes take less than a minute
+PROVISIONAL_S = (
+    48 * 3600
+)  # seconds after acceptance in which a score is provisional: newcomers' votes and second looks still come
 FAME_ROWS = 20  # lines of a leaderboard page
 EDITION_FAME_ROWS = 5  # lines of a leaderboard in an edition
 MAIL_HTML_MAX_BYTES = 100_000  # bytes of a mail's HTML part; large webmailers cut a mail off at 102 KB

@@ -1,45 +1,162 @@
-"""RANKING: reads from the rows which photos an edition may print, with all that the ranking asks of them."""
+"""RANKING: reads from the rows which photos are ranked, who said what of them, and what is known of those who did."""
 
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
 
+import numpy as np
 from django.conf import settings
-from django.db.models import Count, Q
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Coalesce
 
-from collector.models import Photo, Recognizer
-from newsletter.models import EditionEntry
-from newsletter.ranking import Candidate
-from training import worth
+from collector.models import Photo, Recognizer, Volunteer
+from newsletter.bradley_terry import Votes
+from newsletter.models import Comparison, KnownPair, Vote
+from newsletter.ranking import Candidate, technical
+from newsletter.voters import People
+from training import conditions, sights, worth
+
+READ_AT_ONCE = 20_000  # rows of votes between two fetches
+VOTERS_AT_ONCE = 10_000  # ids in a query; a statement of SQLite takes 32,766 values
+SAID = {Comparison.Answer.LOW: 1.0, Comparison.Answer.HIGH: 0.0, Comparison.Answer.EQUAL: 0.5}
 
 
-def candidates(*, recognizer: Recognizer, day: date) -> list[Candidate]:
-    """Accepted photos of the EDITION_WINDOW_DAYS up to the end of `day`, without printed ones and their near-duplicates."""
+@dataclass(frozen=True)
+class Opinions:
+    """What `ranking.rank` takes, and the volunteers behind the indices of `people`."""
+
+    candidates: list[Candidate]
+    votes: Votes
+    people: People
+    volunteers: list[UUID]
+    accepted_at: dict[Hashable, datetime]
+    question: dict[Hashable, Hashable]  # what a photo answers: only photos of the same are compared
+
+
+def photos_of(*, recognizer: Recognizer, day: date) -> QuerySet[Photo]:
+    """Accepted photos of the EDITION_WINDOW_DAYS up to the end of `day`: printed ones too, their votes tell of others."""
     end = end_of(day)
-    photos = Photo.objects.filter(
+    return Photo.objects.filter(
         recognizer=recognizer,
         state=Photo.State.ACCEPTED,
         accepted_at__lt=end,
         accepted_at__gte=end - timedelta(days=settings.EDITION_WINDOW_DAYS),
     ).exclude(view_sha256="")
-    printed = EditionEntry.objects.filter(edition__recognizer=recognizer).order_by()
-    printed_kin = set(printed.values_list(Coalesce("photo__cluster", "photo_id"), flat=True))
-    rows = list(
-        photos.annotate(
-            kin=Coalesce("cluster", "id"),
-            likes=Count("votes", filter=Q(votes__like=True)),
-            passes=Count("votes", filter=Q(votes__like=False)),
+
+
+def opinions(*, recognizer: Recognizer, day: date) -> Opinions:
+    """Everything that a ranking of `day` (UTC) asks of the rows, in a fixed number of queries."""
+    photos = photos_of(recognizer=recognizer, day=day)
+    columns = ("pk", "received_at", "kin", "width", "height", "volunteer_id", "accepted_at", "challenge_id", "label_id")
+    rows = list(photos.annotate(kin=Coalesce("cluster", "id")).order_by().values_list(*columns))
+    index = {row[0]: position for position, row in enumerate(rows)}
+    worths, fooled = worth.of_photos(recognizer=recognizer, photos=photos), sights.fooled(photos=photos)
+    taken = conditions.of_photos(photos=photos)
+    candidates = [
+        Candidate(
+            id=pk,
+            received_at=received_at,
+            cluster=kin,
+            worth=worths.get(pk),
+            fooled=fooled.get(pk),
+            technical=technical(taken[pk], shorter_side=min(width, height)) if pk in taken else None,
         )
-        .order_by()
-        .values_list("pk", "likes", "passes", "received_at", "kin")
-    )
-    values = worth.of_photos(recognizer=recognizer)
-    return [
-        Candidate(pk, likes, passes, values.get(pk), received_at, kin)
-        for pk, likes, passes, received_at, kin in rows
-        if kin not in printed_kin
+        for pk, received_at, kin, width, height, *_ in rows
     ]
+    voters: dict[UUID, int] = {}
+    votes = _votes(photos, index, voters)
+    author = np.array([voters.get(row[5], -1) for row in rows], np.int64)
+    people = _people(recognizer, end_of(day), voters, author)
+    accepted_at = {row[0]: row[6] for row in rows}
+    return Opinions(candidates, votes, people, list(voters), accepted_at, {row[0]: question(*row[7:]) for row in rows})
+
+
+def question(challenge_id: int | None, label_id: int) -> Hashable:
+    """What a photo answers: its challenge, or where it was sent without one its label."""
+    return ("challenge", challenge_id) if challenge_id is not None else ("label", label_id)
 
 
 def end_of(day: date) -> datetime:
     """The first moment after `day` (UTC)."""
     return datetime.combine(day + timedelta(days=1), time.min, tzinfo=UTC)
+
+
+def _votes(photos: QuerySet[Photo], index: dict[UUID, int], voters: dict[UUID, int]) -> Votes:
+    """Likes and pairs of the photos; who gave them is numbered in `voters`."""
+    chosen = photos.order_by().values("pk")
+    likes = Vote.objects.filter(photo__in=chosen).values_list("photo_id", "volunteer_id", "like")
+    like = [
+        (index[photo], voters.setdefault(volunteer, len(voters)), liked)
+        for photo, volunteer, liked in likes.iterator(READ_AT_ONCE)
+        if photo in index  # accepted since the photos were read
+    ]
+    pairs = Comparison.objects.filter(low__in=chosen, high__in=chosen).values_list(
+        "low_id", "high_id", "volunteer_id", "answer"
+    )
+    pair = [
+        (index[low], index[high], voters.setdefault(volunteer, len(voters)), SAID[Comparison.Answer(answer)])
+        for low, high, volunteer, answer in pairs.iterator(READ_AT_ONCE)
+        if low in index and high in index
+    ]
+    like_photo, like_voter, liked = _columns(like, 3)
+    first, second, pair_voter, better = _columns(pair, 4)
+    return Votes(
+        photos=len(index),
+        voters=len(voters),
+        like_photo=like_photo.astype(np.int64),
+        like_voter=like_voter.astype(np.int64),
+        liked=liked,
+        first=first.astype(np.int64),
+        second=second.astype(np.int64),
+        pair_voter=pair_voter.astype(np.int64),
+        better=better,
+    )
+
+
+def _columns(rows: list[tuple[Any, ...]], width: int) -> np.ndarray:
+    """float64 [width, n]: exact for indices up to 2^53."""
+    return np.array(rows, np.float64).reshape(-1, width).T
+
+
+def _people(recognizer: Recognizer, now: datetime, voters: dict[UUID, int], author: np.ndarray) -> People:
+    right, total = _known_answers(recognizer, voters)
+    fresh = now - timedelta(days=settings.NEWCOMER_DAYS)
+    grown = now - timedelta(days=settings.YOUNG_DAYS)
+    contributed = Photo.objects.filter(
+        volunteer=OuterRef("pk"), recognizer=recognizer, state=Photo.State.ACCEPTED, source=Photo.Source.PHONE
+    )
+    new, young = np.ones(len(voters), bool), np.ones(len(voters), bool)
+    everybody = list(voters)
+    for start in range(0, len(everybody), VOTERS_AT_ONCE):
+        rows = Volunteer.objects.filter(pk__in=everybody[start : start + VOTERS_AT_ONCE]).annotate(
+            contributed=Exists(contributed)
+        )
+        for volunteer, created_at, has_photo in rows.values_list("pk", "created_at", "contributed"):
+            position = voters[volunteer]
+            # An account that only waits stays new: it takes an accepted photo, or answers that can be checked.
+            known = has_photo or total[position] >= settings.NEWCOMER_KNOWN_PAIRS
+            new[position] = created_at > fresh or not known
+            young[position] = new[position] or created_at > grown
+    return People(right, total, new, young, author)
+
+
+def _known_answers(recognizer: Recognizer, voters: dict[UUID, int]) -> tuple[np.ndarray, np.ndarray]:
+    """How many known pairs each voter answered as they are known, and how many at all."""
+    known = {}
+    for better, worse in KnownPair.objects.filter(recognizer=recognizer).values_list("better_id", "worse_id"):
+        low, high = sorted((better, worse))
+        known[low, high] = Comparison.Answer.LOW if better == low else Comparison.Answer.HIGH
+    right: Counter[UUID] = Counter()
+    total: Counter[UUID] = Counter()
+    sides = Photo.objects.filter(pk__in={photo for pair in known for photo in pair}).values("pk")
+    answers = Comparison.objects.filter(low__in=sides, high__in=sides)
+    for low, high, volunteer, answer in answers.values_list("low_id", "high_id", "volunteer_id", "answer").iterator(
+        READ_AT_ONCE
+    ):
+        if (low, high) in known:
+            total[volunteer] += 1
+            right[volunteer] += answer == known[low, high]
+    return np.array([right[one] for one in voters], float), np.array([total[one] for one in voters], float)

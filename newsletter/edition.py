@@ -7,12 +7,13 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Max, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from collector import challenges
 from collector.models import Photo, Recognizer
 from newsletter import mail
-from newsletter.candidates import candidates, end_of
+from newsletter.candidates import end_of, opinions
 from newsletter.errors import Contended, NotADraft, NothingToShow
 from newsletter.fame import leaderboard
 from newsletter.models import Delivery, Edition, EditionEntry, Subscriber
@@ -36,7 +37,7 @@ def compose(*, recognizer: Recognizer, day: date) -> Edition:
     for _ in range(NUMBERING_TRIES):
         if edition := Edition.objects.filter(recognizer=recognizer, day=day).first():
             return edition
-        best = rank(candidates(recognizer=recognizer, day=day))[: settings.EDITION_ENTRIES]
+        best = best_of(recognizer=recognizer, day=day)[: settings.EDITION_ENTRIES]
         if not best:
             raise NothingToShow(
                 f"{recognizer.name} has no accepted photo of the last {settings.EDITION_WINDOW_DAYS} days that was not printed "
@@ -49,6 +50,14 @@ def compose(*, recognizer: Recognizer, day: date) -> Edition:
         except IntegrityError:
             continue  # somebody else made this day's edition or took the number: look again
     raise Contended(day=day.isoformat())
+
+
+def best_of(*, recognizer: Recognizer, day: date) -> list[Ranked]:
+    """What an edition of `day` may print, best first: ranked photos of the last days without printed ones and their kin."""
+    found = opinions(recognizer=recognizer, day=day)
+    printed = EditionEntry.objects.filter(edition__recognizer=recognizer).order_by()
+    printed_kin = set(printed.values_list(Coalesce("photo__cluster", "photo_id"), flat=True))
+    return [item for item in rank(found.candidates, found.votes, found.people) if item.candidate.cluster not in printed_kin]
 
 
 def freeze(*, edition: Edition) -> int:

@@ -11,6 +11,14 @@ class NotVotable(Problem):
     status, code, title = 404, "not-votable", "There is no accepted photo of this id to vote on."
 
 
+class StalePair(Problem):
+    status, code, title = 409, "stale-pair", "This pair was not shown to you today."
+
+
+class NotOfThePair(Problem):
+    status, code, title = 422, "not-of-the-pair", "This photo is not one of the two."
+
+
 class NothingToShow(Problem):
     status, code, title = 409, "nothing-to-show", "There is no photo to print."
 

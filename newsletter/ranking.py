@@ -1,48 +1,66 @@
 """RANKING: orders photos by what voters say, so that a lucky small count cannot win. Knows neither Django nor TensorFlow.
 
-looks = the 5 % quantile of Beta(prior + likes, prior + passes): "with 95 % certainty at least this share would like it".
-score = (1 - WORTH_WEIGHT) · looks + WORTH_WEIGHT · percentile of what the photo was worth to the model.
+looks = the like rate that a photo has with 95 % certainty at least, with a voter of middling ease (newsletter.bradley_terry).
+score = LOOKS · looks + WORTH · percentile of what it was worth to the model + FOOLED · how much it fooled the released model
+        + TECHNICAL · its technical quality.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-from scipy.special import betaincinv
+import numpy as np
+from scipy.special import expit, ndtri
 
-QUANTILE = 0.05  # of the posterior: doubt counts against a photo, and fades with every vote
-# The prior counts like this many votes at the day's own like rate. Simulated on days of 200 photos (true rates Beta(6, 3), 3,
-# 10 and 30 votes a photo on average), the six photos on top are truly best liked for 2 to 6; below 2 luck wins, above 10 fame
-# does: photos with many votes beat better ones with some.
-PRIOR_VOTES = 4.0
-WORTH_WEIGHT = 0.05  # small on purpose: what helped the model most decides only between photos that please about equally
-NEUTRAL = 0.5  # the percentile of a photo whose worth is not known: neither helped nor hurt
+from newsletter.bradley_terry import Votes, fit
+from newsletter.voters import People, weigh
+
+CERTAINTY = 0.95  # doubt counts against a photo, and fades with every vote
+# Small on purpose: what is no vote decides only between photos that please about equally.
+LOOKS, WORTH, FOOLED, TECHNICAL = 0.85, 0.05, 0.05, 0.05
+NEUTRAL = 0.5  # for what is not known of a photo: it neither helps nor hurts
+DIGITS = 6  # what differs by less is equal, so that no rounding error decides a tie
+
+
+# What a viewer forgives least costs most. Darkness is often what the challenge asks for.
+FLAWS = {"blurred": 0.5, "bright": 0.25, "dark": 0.1}
+SMALL_SIDE, SMALL = 480, 0.25  # pixels of the shorter side below which a photo looks coarse on a phone, and what that costs
+
+
+def technical(conditions: Sequence[str], *, shorter_side: int) -> float:
+    """The technical quality of a photo in [0, 1], by the conditions (training.conditions.NAMES) it was taken under."""
+    flaws = sum(FLAWS.get(name, 0.0) for name in conditions) + (SMALL if shorter_side < SMALL_SIDE else 0.0)
+    return max(0.0, 1.0 - flaws)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A photo that may be printed. `likes`, `passes` ≥ 0; `worth` is a share of accuracy, None where no run valued it;
-    photos of one `cluster` are near-duplicates (None: it has none)."""
+    """A photo that may be printed. `worth` is a share of accuracy, `fooled` and `technical` lie in [0, 1]; each is None where
+    nobody knows. Photos of one `cluster` are near-duplicates (None: it has none)."""
 
     id: Hashable
-    likes: int
-    passes: int
-    worth: float | None
     received_at: datetime
     cluster: Hashable | None = None
+    worth: float | None = None
+    fooled: float | None = None
+    technical: float | None = None
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Why a photo stands where it stands; all but the counts and `worth` lie in [0, 1]."""
+    """Why a photo stands where it stands: votes as they were given (`better`, `worse`: pairs), then what became of them, in
+    [0, 1] but for `worth`."""
 
     likes: int
     passes: int
-    day_like_rate: float
+    better: int
+    worse: int
     looks: float
     worth: float | None
     worth_percentile: float
+    fooled: float
+    technical: float
     score: float
 
     def as_json(self) -> dict[str, float | int | None]:
@@ -51,30 +69,29 @@ class Parts:
 
 @dataclass(frozen=True)
 class Ranked:
+    """`quality` and `sd` are the photo's in logits, as the votes tell them."""
+
     candidate: Candidate
     parts: Parts
+    quality: float
+    sd: float
 
 
-def rank(candidates: Iterable[Candidate]) -> list[Ranked]:
-    """Best first, one photo of each near-duplicate cluster. The order of the input does not matter; ties go to the photo that
-    came first, then to the smaller id."""
-    rows = list(candidates)
-    rate = day_like_rate(rows)
-    worths = sorted(row.worth for row in rows if row.worth is not None)
-    ranked = sorted((_ranked(row, rate, worths) for row in rows), key=_order)
-    return _one_a_cluster(ranked)
+def rank(candidates: Sequence[Candidate], votes: Votes, people: People) -> list[Ranked]:
+    """Best first, one photo of each near-duplicate cluster. `votes` are by index of `candidates` and of `people`.
 
-
-def day_like_rate(candidates: Sequence[Candidate]) -> float:
-    """The share of likes among all votes of the day, inside (0, 1): one vote of each kind is added (Laplace)."""
-    likes = sum(row.likes for row in candidates)
-    votes = likes + sum(row.passes for row in candidates)
-    return (likes + 1) / (votes + 2)
-
-
-def looks(*, likes: int, passes: int, rate: float) -> float:
-    """The 5 % quantile of the like rate's posterior, in [0, 1]."""
-    return float(betaincinv(PRIOR_VOTES * rate + likes, PRIOR_VOTES * (1 - rate) + passes, QUANTILE))
+    The order of candidates and votes does not matter; ties go to the photo that came first, then to the smaller id.
+    """
+    if not candidates:
+        return []
+    candidates, votes, people = _in_order(candidates, votes, people)
+    posterior = fit(weigh(votes, people).votes)
+    looks = expit(posterior.quality + posterior.common - ndtri(CERTAINTY) * posterior.liking_sd).round(DIGITS)
+    quality, sd = posterior.quality.round(DIGITS), posterior.sd.round(DIGITS)
+    worths = sorted(row.worth for row in candidates if row.worth is not None)
+    columns = zip(candidates, _counts(votes), looks.tolist(), quality.tolist(), sd.tolist(), strict=True)
+    ranked = [Ranked(row, _parts(row, counts, look, worths), quality, sd) for row, counts, look, quality, sd in columns]
+    return _one_a_cluster(sorted(ranked, key=_order))
 
 
 def percentile(worth: float | None, worths: Sequence[float]) -> float:
@@ -84,11 +101,51 @@ def percentile(worth: float | None, worths: Sequence[float]) -> float:
     return (bisect_left(worths, worth) + bisect_right(worths, worth)) / (2 * len(worths))
 
 
-def _ranked(row: Candidate, rate: float, worths: Sequence[float]) -> Ranked:
-    pleasing = looks(likes=row.likes, passes=row.passes, rate=rate)
+def _parts(row: Candidate, counts: tuple[int, int, int, int], looks: float, worths: Sequence[float]) -> Parts:
     useful = percentile(row.worth, worths)
-    score = (1 - WORTH_WEIGHT) * pleasing + WORTH_WEIGHT * useful
-    return Ranked(row, Parts(row.likes, row.passes, rate, pleasing, row.worth, useful, score))
+    fooled = NEUTRAL if row.fooled is None else row.fooled
+    technical = NEUTRAL if row.technical is None else row.technical
+    score = LOOKS * looks + WORTH * useful + FOOLED * fooled + TECHNICAL * technical
+    return Parts(*counts, looks, row.worth, useful, fooled, technical, round(score, DIGITS))
+
+
+def _in_order(candidates: Sequence[Candidate], votes: Votes, people: People) -> tuple[list[Candidate], Votes, People]:
+    """By id, and votes by photo: sums come out the same to the last digit, and reading them is twice as fast."""
+    order = sorted(range(len(candidates)), key=lambda index: str(candidates[index].id))
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    first, second = place[votes.first], place[votes.second]
+    turned = first > second  # the same pair, asked the other way round
+    first, second = np.where(turned, second, first), np.where(turned, first, second)
+    better = np.where(turned, 1 - votes.better, votes.better)
+    like, pair = np.lexsort((votes.like_voter, place[votes.like_photo])), np.lexsort((votes.pair_voter, second, first))
+    return (
+        [candidates[index] for index in order],
+        Votes(
+            votes.photos,
+            votes.voters,
+            like_photo=place[votes.like_photo][like],
+            like_voter=votes.like_voter[like],
+            liked=votes.liked[like],
+            first=first[pair],
+            second=second[pair],
+            pair_voter=votes.pair_voter[pair],
+            better=better[pair],
+        ),
+        replace(people, author=people.author[order]),
+    )
+
+
+def _counts(votes: Votes) -> list[tuple[int, int, int, int]]:
+    """Likes, passes, pairs won and pairs lost of each photo; a draw is neither."""
+
+    def on(photo: np.ndarray, such: np.ndarray) -> np.ndarray:
+        return np.bincount(photo[such], minlength=votes.photos)
+
+    won, lost = votes.better == 1, votes.better == 0
+    likes, passes = on(votes.like_photo, votes.liked == 1), on(votes.like_photo, votes.liked == 0)
+    better, worse = on(votes.first, won) + on(votes.second, lost), on(votes.first, lost) + on(votes.second, won)
+    return list(zip(likes.tolist(), passes.tolist(), better.tolist(), worse.tolist(), strict=True))
 
 
 def _order(item: Ranked) -> tuple[float, datetime, str]:

@@ -3,18 +3,22 @@
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.dispatch import receiver
 
 from collector.models import Photo, Volunteer
 from collector.signals import photo_described, photos_withdrawn, volunteer_described, volunteer_erased
-from newsletter import edition, fame, votes
-from newsletter.models import EditionEntry, Vote
+from newsletter import edition, fame, scores, votes
+from newsletter.models import Comparison, EditionEntry, KnownPair, PhotoScore, Vote
 
 
 @receiver(photos_withdrawn)
 def forget(sender: Any, photo_ids: list[UUID], **kwargs: Any) -> dict[str, list[str]]:
     """For the receipt: the editions that had shown the photos. Nobody has voted on them any more."""
     Vote.objects.filter(photo__in=photo_ids).delete()
+    Comparison.objects.filter(Q(low__in=photo_ids) | Q(high__in=photo_ids)).delete()
+    KnownPair.objects.filter(Q(better__in=photo_ids) | Q(worse__in=photo_ids)).delete()
+    PhotoScore.objects.filter(photo__in=photo_ids).delete()
     return edition.forget(photo_ids)
 
 
@@ -26,17 +30,23 @@ def forget_volunteer(sender: Any, volunteer: Volunteer, **kwargs: Any) -> None:
 
 @receiver(photo_described)
 def tell_votes(sender: Any, photo: Photo, **kwargs: Any) -> dict[str, Any]:
-    """How others voted."""
-    return {"votes": votes.counts(photo=photo)}
+    """How others voted, and where that puts it."""
+    score = scores.described(photo)
+    return {"votes": votes.counts(photo=photo)} | ({"score": score} if score else {})
 
 
 @receiver(volunteer_described)
 def tell_everything(sender: Any, volunteer: Volunteer, **kwargs: Any) -> dict[str, Any]:
     """For the takeout: the votes this volunteer gave, their standing, and where their photos were printed."""
     given = Vote.objects.filter(volunteer=volunteer).order_by("pk")
+    compared = Comparison.objects.filter(volunteer=volunteer).order_by("pk")
     printed = EditionEntry.objects.filter(photo__volunteer=volunteer).select_related("edition__recognizer").order_by("pk")
     return {
         "votes_given": ({"photo": str(row.photo_id), "like": row.like, "voted_at": row.voted_at} for row in given.iterator()),
+        "pairs_judged": (
+            {"photos": [str(row.low_id), str(row.high_id)], "better": str(row.better_id or ""), "compared_at": row.compared_at}
+            for row in compared.iterator()
+        ),
         "fame": fame.standing(volunteer=volunteer),
         "printed": (
             {"edition": str(row.edition), "photo": str(row.photo_id), "caption": row.caption, "credit": row.credit}

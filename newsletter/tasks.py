@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from config.duties import duty
-from newsletter import delivery, subscriptions
+from newsletter import delivery, scores, subscriptions
 
 
 @duty(queue="mail", due=delivery.due)
@@ -14,3 +14,8 @@ def deliver(edition_id: int) -> None:
 @duty(queue="mail", due=subscriptions.unasked)
 def ask(subscriber_id: str) -> None:
     subscriptions.ask(subscriber_id=UUID(subscriber_id))
+
+
+@duty(queue="mail", due=scores.due)
+def settle(recognizer_id: int) -> None:
+    scores.settle(recognizer_id=recognizer_id)

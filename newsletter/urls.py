@@ -18,4 +18,6 @@ urlpatterns = [
     path("newsletter/<slug:slug>/<int:number>/", views.edition, name="edition"),
     path("api/v1/photos/<uuid:photo_id>/vote", api.Votes.as_view(), name="vote"),
     path("api/v1/recognizers/<slug:slug>/ballot", api.Ballots.as_view(), name="ballot"),
+    path("api/v1/recognizers/<slug:slug>/pairs", api.PairBallots.as_view(), name="pairs"),
+    path("api/v1/pairs", api.Judgements.as_view(), name="judge"),
 ]

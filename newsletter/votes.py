@@ -56,10 +56,8 @@ def ballot(*, recognizer: Recognizer, volunteer: Volunteer, count: int) -> list[
     older than EDITION_WINDOW_DAYS are no longer printed, so nobody is asked about them. Where votes are equal, each volunteer
     gets another order: otherwise everybody who asks at the same moment would vote on the same few photos.
     """
-    since = timezone.now() - timedelta(days=settings.EDITION_WINDOW_DAYS)
-    open_photos = Photo.objects.filter(recognizer=recognizer, state=Photo.State.ACCEPTED, accepted_at__gte=since)
     rows = (
-        open_photos.exclude(view_sha256="")
+        newest(recognizer)
         .exclude(volunteer=volunteer)
         .annotate(kin=Coalesce("cluster", "id"), seen=Count("votes"))
         .order_by()
@@ -72,7 +70,18 @@ def ballot(*, recognizer: Recognizer, volunteer: Volunteer, count: int) -> list[
         if kin not in closed and (kin not in chosen or (-seen, pk) < (-chosen[kin][0], chosen[kin][1])):
             chosen[kin] = (seen, pk)
     ordered = sorted(chosen.values(), key=lambda row: (row[0], _shuffled(volunteer, row[1])))
-    return _in_order([pk for _, pk in ordered[:count]])
+    return in_order([pk for _, pk in ordered[:count]])
+
+
+def newest(recognizer: Recognizer) -> QuerySet[Photo]:
+    """The BALLOT_POOL photos that came last, of those that may still be printed."""
+    since = timezone.now() - timedelta(days=settings.EDITION_WINDOW_DAYS)
+    shown = Photo.objects.filter(recognizer=recognizer, state=Photo.State.ACCEPTED, accepted_at__gte=since).exclude(
+        view_sha256=""
+    )
+    # By when they came and not by when they were accepted: that is the index.
+    last = shown.order_by("-received_at").values("pk")[: settings.BALLOT_POOL]
+    return Photo.objects.filter(pk__in=last)
 
 
 def _closed_clusters(recognizer: Recognizer, volunteer: Volunteer) -> set[UUID]:
@@ -86,7 +95,8 @@ def _shuffled(volunteer: Volunteer, photo_id: UUID) -> bytes:
     return hashlib.blake2b(volunteer.pk.bytes + photo_id.bytes, digest_size=8).digest()
 
 
-def _in_order(ids: Sequence[UUID]) -> list[Photo]:
+def in_order(ids: Sequence[UUID]) -> list[Photo]:
+    """The photos that are still there, as a ballot shows them."""
     photos = Photo.objects.select_related("label", "claimed", "challenge").in_bulk(ids)
     return [photos[pk] for pk in ids if pk in photos]
 

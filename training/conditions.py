@@ -1,10 +1,12 @@
 """EVALUATE, by condition: names for what `training.measuring` measures, and the rows that keep it."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import numpy as np
+from django.db.models import QuerySet
 
-from collector.models import Recognizer
+from collector.models import Photo, Recognizer
 from training.keeping import kept_by
 from training.models import Condition, Run
 
@@ -48,6 +50,12 @@ def keep(*, run: Run, photo_ids: Sequence[str], measures: np.ndarray) -> None:
             unique_fields=["photo"],
             update_fields=MEASURES,
         )
+
+
+def of_photos(*, photos: QuerySet[Photo]) -> dict[UUID, tuple[str, ...]]:
+    """Photo → its conditions, of those that were measured."""
+    rows = Condition.objects.filter(photo__in=photos.order_by().values("pk")).values_list("photo_id", *MEASURES)
+    return {row[0]: names(row[1:]) for row in rows.iterator()}
 
 
 def named(*, recognizer: Recognizer, photo_ids: Sequence[str]) -> list[tuple[str, ...]]:

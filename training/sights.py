@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from django.db.models import F
+from django.db.models import F, QuerySet
 
-from collector.models import Label, Recognizer
+from collector.models import Label, Photo
 from training.keeping import kept_by
 from training.models import FirstSight, Run
 
@@ -39,10 +39,10 @@ def keep(*, run: Run, labels: Sequence[str], photo_ids: Sequence[str], truth: np
 
 
 # ---- for the newsletter ------------------------------------------------------------------------------------------
-def fooled(*, recognizer: Recognizer) -> dict[UUID, float]:
+def fooled(*, photos: QuerySet[Photo]) -> dict[UUID, float]:
     """Photo → how much it fooled the released model that saw it first, 0 (recognised) to 1: what that model withheld from the
     photo's label. Photos that no released model met as new ones are absent. By the label as it is decided now."""
-    rows = FirstSight.objects.filter(photo__recognizer=recognizer).order_by()
+    rows = FirstSight.objects.filter(photo__in=photos.order_by().values("pk"))
     values = rows.values_list("photo_id", "own", "taken_for_id", F("photo__label_id"))
     return {photo: 0.0 if taken_for == label else 1.0 - own for photo, own, taken_for, label in values.iterator()}
 

@@ -50,10 +50,12 @@ def newest_run(recognizer: Recognizer) -> Run | None:
     return valued.order_by("-queued_at", "-pk").first()
 
 
-def of_photos(*, recognizer: Recognizer) -> dict[UUID, float]:
-    """Photo → its value to the newest run that valued photos; photos that it does not know are absent."""
+def of_photos(*, recognizer: Recognizer, photos: QuerySet[Photo]) -> dict[UUID, float]:
+    """Photo → its value to the newest run that valued photos, of `photos` of the recognizer; absent where it does not know."""
     run = newest_run(recognizer)
-    return {} if run is None else dict(run.values.values_list("photo_id", "value").iterator())
+    if run is None:
+        return {}
+    return dict(run.values.filter(photo__in=photos.order_by().values("pk")).values_list("photo_id", "value").iterator())
 
 
 def by_volunteer(*, recognizer: Recognizer, photos: QuerySet[Photo]) -> dict[UUID, float]:
