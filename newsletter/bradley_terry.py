@@ -141,10 +141,8 @@ def _solved(design: csr_matrix, back: csr_matrix, curve: np.ndarray, precision: 
     return np.asarray(step)
 
 
-def _deviations(
-    design: csr_matrix, curve: np.ndarray, precision: np.ndarray, photos: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Laplace: of each photo's quality, and of quality + common. Exact would be the Hessian's dense inverse. Here the voters are
+def _deviations(design: csr_matrix, curve: np.ndarray, precision: np.ndarray, photos: int) -> tuple[np.ndarray, np.ndarray]:
+    """Laplace: of each photo's quality, and of quality + common. Exact would be the Hessian's dense inverse. Here voters are
     eliminated exactly (they share nothing with each other), and so is the common ease with one photo at a time; of the photos
     that a photo shares pairs or voters with, the first are taken to be uncertain by themselves and the second to be known.
     """

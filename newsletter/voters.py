@@ -22,7 +22,9 @@ KNOWN_RIGHT, KNOWN_WRONG = 4.5, 0.5
 ESTABLISHED_VOTERS = 10
 RING_ACCOUNTS = 5  # at least; fewer friends who like each other's photos move nothing
 RING_DENSITY = 0.5  # of the possible pairs of accounts that favour each other's photos
-RING_Z = 4.0  # standard deviations by which members favour members more than others favour them: by chance 1 in 30,000
+# By how much, as a share of votes and in standard deviations, members favour members more than others favour them: friends may
+# be kind to each other, and among many dense groups one would differ by two or three deviations by chance.
+RING_EXCESS, RING_Z = 0.2, 4.0
 RING_WEIGHT = 0.05  # of a member's vote on photos of others; on members' photos it weighs nothing
 
 
@@ -172,4 +174,5 @@ def _stands_out(by_member: np.ndarray, of_member: np.ndarray, favour: np.ndarray
     if m == 0:
         return False
     pooled = (a + b + 1) / (n + m + 2)
-    return bool(a / n - b / m > RING_Z * np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m)))
+    chance = RING_Z * np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+    return bool(a / n - b / m > max(RING_EXCESS, chance))

@@ -64,7 +64,9 @@ candidates = st.builds(
     cluster=st.sampled_from("xyz") | st.none(),
 )
 days = st.lists(st.tuples(candidates, counts, counts), unique_by=lambda row: row[0].id, max_size=8)
-EXTREMES = [dict(worth=worth, fooled=fooled, technical=fine) for worth in (-1.0, 1.0) for fooled in (0, 1) for fine in (0, 1)]
+EXTREMES = [
+    {"worth": worth, "fooled": fooled, "technical": fine} for worth in (-1.0, 1.0) for fooled in (0, 1) for fine in (0, 1)
+]
 
 
 @pytest.mark.parametrize("lucky, steady", list(itertools.product(EXTREMES, EXTREMES)))
@@ -104,7 +106,11 @@ def test_who_has_no_fewer_likes_no_more_passes_and_is_no_worse_otherwise_never_s
         assert not (ahead and others) or a.score == pytest.approx(b.score, abs=2e-6)
 
 
-@given(st.lists(st.tuples(st.text("abcdef", min_size=3, max_size=6), counts, counts), min_size=1, max_size=6, unique_by=lambda r: r[0]))
+@given(
+    st.lists(
+        st.tuples(st.text("abcdef", min_size=3, max_size=6), counts, counts), min_size=1, max_size=6, unique_by=lambda r: r[0]
+    )
+)
 def test_looks_are_a_share_and_a_like_lifts_them_and_a_pass_lowers_them(rows) -> None:
     name, likes, passes = rows[0]
     rest = [(photo(other), *votes) for other, *votes in rows[1:]]
@@ -112,7 +118,7 @@ def test_looks_are_a_share_and_a_like_lifts_them_and_a_pass_lowers_them(rows) ->
     def looks(likes: int, passes: int) -> float:
         return next(i for i in ranked((photo(name), likes, passes), *rest) if i.candidate.id == name).parts.looks
 
-    assert 0 < looks(likes + 1, passes) and looks(likes + 1, passes) > looks(likes, passes) > looks(likes, passes + 1) > 0
+    assert looks(likes + 1, passes) > 0 and looks(likes + 1, passes) > looks(likes, passes) > looks(likes, passes + 1) > 0
 
 
 @given(days)
@@ -140,7 +146,7 @@ def test_every_part_of_a_score_is_visible_and_adds_up(rows) -> None:
 
 
 def test_the_weights_of_the_parts_make_a_whole() -> None:
-    assert LOOKS + WORTH + FOOLED + TECHNICAL == pytest.approx(1)
+    assert pytest.approx(1) == LOOKS + WORTH + FOOLED + TECHNICAL
 
 
 def test_ties_go_to_the_photo_that_came_first_then_to_the_smaller_id() -> None:
