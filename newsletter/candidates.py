@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 from uuid import UUID
 
 import numpy as np
 from django.conf import settings
-from django.db.models import Exists, OuterRef, QuerySet
-from django.db.models.functions import Coalesce
+from django.db import connection
+from django.db.models import CharField, QuerySet
+from django.db.models.functions import Cast, Coalesce
 
 from collector.models import Photo, Recognizer, Volunteer
 from newsletter.bradley_terry import Votes
@@ -21,7 +21,7 @@ from training import conditions, sights, worth
 
 READ_AT_ONCE = 20_000  # rows of votes between two fetches
 VOTERS_AT_ONCE = 10_000  # ids in a query; a statement of SQLite takes 32,766 values
-SAID = {Comparison.Answer.LOW: 1.0, Comparison.Answer.HIGH: 0.0, Comparison.Answer.EQUAL: 0.5}
+SAID = {Comparison.Answer.LOW.value: 1.0, Comparison.Answer.HIGH.value: 0.0, Comparison.Answer.EQUAL.value: 0.5}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,6 @@ def opinions(*, recognizer: Recognizer, day: date) -> Opinions:
     photos = photos_of(recognizer=recognizer, day=day)
     columns = ("pk", "received_at", "kin", "width", "height", "volunteer_id", "accepted_at", "challenge_id", "label_id")
     rows = list(photos.annotate(kin=Coalesce("cluster", "id")).order_by().values_list(*columns))
-    index = {row[0]: position for position, row in enumerate(rows)}
     worths, fooled = worth.of_photos(recognizer=recognizer, photos=photos), sights.fooled(photos=photos)
     taken = conditions.of_photos(photos=photos)
     candidates = [
@@ -66,8 +65,9 @@ def opinions(*, recognizer: Recognizer, day: date) -> Opinions:
         )
         for pk, received_at, kin, width, height, *_ in rows
     ]
-    voters: dict[UUID, int] = {}
-    votes = _votes(photos, index, voters)
+    numbers: dict[str, int] = {}
+    votes = _votes(photos, [row[0] for row in rows], numbers)
+    voters = {UUID(text): number for text, number in numbers.items()}
     author = np.array([voters.get(row[5], -1) for row in rows], np.int64)
     people = _people(recognizer, end_of(day), voters, author)
     accepted_at = {row[0]: row[6] for row in rows}
@@ -84,60 +84,70 @@ def end_of(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), time.min, tzinfo=UTC)
 
 
-def _votes(photos: QuerySet[Photo], index: dict[UUID, int], voters: dict[UUID, int]) -> Votes:
-    """Likes and pairs of the photos; who gave them is numbered in `voters`."""
+def _votes(photos: QuerySet[Photo], rows: list[UUID], voters: dict[str, int]) -> Votes:
+    """Likes and pairs of the photos `rows`; who gave them is numbered in `voters`."""
+    index = {_written(pk): position for position, pk in enumerate(rows)}
     chosen = photos.order_by().values("pk")
-    likes = Vote.objects.filter(photo__in=chosen).values_list("photo_id", "volunteer_id", "like")
-    like = [
-        (index[photo], voters.setdefault(volunteer, len(voters)), liked)
-        for photo, volunteer, liked in likes.iterator(READ_AT_ONCE)
-        if photo in index  # accepted since the photos were read
-    ]
-    pairs = Comparison.objects.filter(low__in=chosen, high__in=chosen).values_list(
-        "low_id", "high_id", "volunteer_id", "answer"
+    likes: QuerySet[Vote, tuple[str, str, bool]]
+    likes = Vote.objects.filter(photo__in=chosen).values_list(_text("photo_id"), _text("volunteer_id"), "like")
+    # Straight into arrays: a million votes are 24 MB there, and ten times that as Python's tuples.
+    like = np.fromiter(
+        (
+            (index[photo], voters.setdefault(volunteer, len(voters)), liked)
+            for photo, volunteer, liked in likes.iterator(READ_AT_ONCE)
+            if photo in index  # accepted since the photos were read
+        ),
+        [("photo", np.int64), ("voter", np.int64), ("liked", float)],
     )
-    pair = [
-        (index[low], index[high], voters.setdefault(volunteer, len(voters)), SAID[Comparison.Answer(answer)])
-        for low, high, volunteer, answer in pairs.iterator(READ_AT_ONCE)
-        if low in index and high in index
-    ]
-    like_photo, like_voter, liked = _columns(like, 3)
-    first, second, pair_voter, better = _columns(pair, 4)
+    pairs: QuerySet[Comparison, tuple[str, str, str, str]]
+    # By one of the two only: the other one is looked up here, which is cheaper than a second join of a million rows.
+    answers = Comparison.objects.filter(low__in=chosen)
+    pairs = answers.values_list(_text("low_id"), _text("high_id"), _text("volunteer_id"), "answer")
+    pair = np.fromiter(
+        (
+            (index[low], index[high], voters.setdefault(volunteer, len(voters)), SAID[answer])
+            for low, high, volunteer, answer in pairs.iterator(READ_AT_ONCE)
+            if low in index and high in index
+        ),
+        [("first", np.int64), ("second", np.int64), ("voter", np.int64), ("better", float)],
+    )
     return Votes(
-        photos=len(index),
+        photos=len(rows),
         voters=len(voters),
-        like_photo=like_photo.astype(np.int64),
-        like_voter=like_voter.astype(np.int64),
-        liked=liked,
-        first=first.astype(np.int64),
-        second=second.astype(np.int64),
-        pair_voter=pair_voter.astype(np.int64),
-        better=better,
+        like_photo=like["photo"],
+        like_voter=like["voter"],
+        liked=like["liked"],
+        first=pair["first"],
+        second=pair["second"],
+        pair_voter=pair["voter"],
+        better=pair["better"],
     )
 
 
-def _columns(rows: list[tuple[Any, ...]], width: int) -> np.ndarray:
-    """float64 [width, n]: exact for indices up to 2^53."""
-    return np.array(rows, np.float64).reshape(-1, width).T
+def _text(column: str) -> Cast:
+    """An id as the database writes it: to make a UUID of each of a million rows takes longer than to read them."""
+    return Cast(column, CharField())
+
+
+def _written(key: UUID) -> str:
+    return str(key) if connection.features.has_native_uuid_field else key.hex
 
 
 def _people(recognizer: Recognizer, now: datetime, voters: dict[UUID, int], author: np.ndarray) -> People:
     right, total = _known_answers(recognizer, voters)
     fresh = now - timedelta(days=settings.NEWCOMER_DAYS)
     grown = now - timedelta(days=settings.YOUNG_DAYS)
-    contributed = Photo.objects.filter(
-        volunteer=OuterRef("pk"), recognizer=recognizer, state=Photo.State.ACCEPTED, source=Photo.Source.PHONE
-    )
     new, young = np.ones(len(voters), bool), np.ones(len(voters), bool)
+    theirs = Photo.objects.filter(recognizer=recognizer, state=Photo.State.ACCEPTED, source=Photo.Source.PHONE).order_by()
     everybody = list(voters)
     for start in range(0, len(everybody), VOTERS_AT_ONCE):
-        rows = Volunteer.objects.filter(pk__in=everybody[start : start + VOTERS_AT_ONCE]).annotate(
-            contributed=Exists(contributed)
-        )
-        for volunteer, created_at, has_photo in rows.values_list("pk", "created_at", "contributed"):
+        some = everybody[start : start + VOTERS_AT_ONCE]
+        # Two plain queries: with EXISTS in one, PostgreSQL may look through all photos for each of the volunteers.
+        contributed = set(theirs.filter(volunteer__in=some).values_list("volunteer_id", flat=True).distinct())
+        for volunteer, created_at in Volunteer.objects.filter(pk__in=some).values_list("pk", "created_at"):
             position = voters[volunteer]
             # An account that only waits stays new: it takes an accepted photo, or answers that can be checked.
-            known = has_photo or total[position] >= settings.NEWCOMER_KNOWN_PAIRS
+            known = volunteer in contributed or total[position] >= settings.NEWCOMER_KNOWN_PAIRS
             new[position] = created_at > fresh or not known
             young[position] = new[position] or created_at > grown
     return People(right, total, new, young, author)

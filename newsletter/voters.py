@@ -1,7 +1,8 @@
 """RANKING: how much each vote weighs, by who gave it. Knows neither Django nor TensorFlow.
 
-A vote weighs less if its voter answers hidden known pairs otherwise than they are known, belongs to a ring, or has a young
-account and the young ones say of this photo something else than the old ones; it waits while its voter's account is new.
+A vote weighs less if its voter answers hidden known pairs otherwise than they are known, or has a young account and the young
+ones say of this photo something else than the old ones; it waits while its voter's account is new, and counts for nothing in a
+ring.
 """
 
 from collections import defaultdict
@@ -25,7 +26,6 @@ RING_DENSITY = 0.5  # of the possible pairs of accounts that favour each other's
 # By how much, as a share of votes and in standard deviations, members favour members more than others favour them: friends may
 # be kind to each other, and among many dense groups one would differ by two or three deviations by chance.
 RING_EXCESS, RING_Z = 0.2, 4.0
-RING_WEIGHT = 0.05  # of a member's vote on photos of others; on members' photos it weighs nothing
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,8 @@ def weigh(votes: Votes, people: People) -> Weighed:
     voters = reliability(people.known_right, people.known_total)
     rings = find_rings(votes, people)
     for ring in rings:
-        voters[ring] *= RING_WEIGHT
+        voters[ring] = 0.0  # also what they say of others' photos: they may have taken somebody's part
     weighed = replace(votes, like_weight=voters[votes.like_voter], pair_weight=voters[votes.pair_voter])
-    for ring in rings:
-        inside = np.zeros(votes.voters + 1, bool)  # the last place is author -1: nobody
-        inside[ring] = True
-        like = inside[votes.like_voter] & inside[people.author[votes.like_photo]]
-        pair = inside[votes.pair_voter] & (inside[people.author[votes.first]] | inside[people.author[votes.second]])
-        weighed = _lighter(weighed, ~like, ~pair)
     return Weighed(_young_lighter(_without_newcomers(weighed, people.new), people.young), voters, rings)
 
 

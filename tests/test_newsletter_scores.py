@@ -142,7 +142,7 @@ def test_reading_what_people_said_takes_as_many_queries_for_many_photos_as_for_f
     for _ in range(2):
         for _ in range(5):
             said(shown(), voters, likes=10, passes=10)
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(9):
             opinions(recognizer=recognizer, day=day)
 
 

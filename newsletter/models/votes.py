@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
@@ -76,6 +77,13 @@ class KnownPair(models.Model):
 
     def __str__(self) -> str:
         return f"{self.better_id} is better than {self.worse_id}"
+
+    def clean(self) -> None:
+        """A ballot only asks about accepted photos of one recognizer. Raises ValidationError, which names what is wrong."""
+        for name in ("better", "worse"):
+            photo = Photo.objects.filter(pk=getattr(self, f"{name}_id")).first()
+            if photo is None or photo.recognizer_id != self.recognizer_id or photo.state != Photo.State.ACCEPTED:
+                raise ValidationError({name: "Choose an accepted photo of this recognizer."})
 
 
 class Ranking(models.Model):
