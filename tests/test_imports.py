@@ -14,6 +14,7 @@ ORDER = ["config", "collector", "training", "newsletter", "demo"]  # each may im
 HEAVY = {"tensorflow", "keras", "cleanlab", "sklearn", "pandas"}  # cleanlab brings the last two
 ADDRESSES_AND_TASKS = {"urls", "api", "views", "admin", "tasks"}
 # Modules that stand above the verbs: they may know tasks, because they are the ones that ring.
+# A part of an app's admin may be a module of its own, "admin_<part>".
 RINGERS = ADDRESSES_AND_TASKS | {
     "apps",
     "receivers",
@@ -49,6 +50,10 @@ def imported(path: Path, *, at_load: bool = False) -> Iterator[str]:
             stack.extend(ast.iter_child_nodes(node))
 
 
+def rings(path: Path) -> bool:
+    return path.stem in RINGERS or path.stem.startswith("admin_")
+
+
 def tops(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in imported(path)}
 
@@ -81,7 +86,7 @@ def test_verbs_never_import_tasks():
         local(path)
         for package in ORDER[1:-1]
         for path in modules(package)
-        if path.stem not in RINGERS and "commands" not in path.parts
+        if not rings(path) and "commands" not in path.parts
         if any(name.split(".")[1:2] == ["tasks"] and name.split(".")[0] in ORDER for name in imported(path))
     ]
     assert wrong == []
@@ -92,7 +97,7 @@ def test_verbs_know_no_addresses_and_no_pages():
         (local(path), name)
         for package in ORDER[1:-1]
         for path in modules(package)
-        if path.stem not in RINGERS and "commands" not in path.parts
+        if not rings(path) and "commands" not in path.parts
         for name in imported(path)
         if name.split(".")[0] in ORDER and name.split(".")[1:2] and name.split(".")[1] in {"urls", "api", "views", "admin"}
     ]
@@ -110,7 +115,9 @@ def test_verbs_know_no_addresses_and_no_pages():
         "training/recipe.py",
         "training/cohorts.py",
         "training/sequential.py",
+        "newsletter/bradley_terry.py",
         "newsletter/ranking.py",
+        "newsletter/voters.py",
     ],
 )
 def test_rules_are_plain_python(module):
