@@ -24,20 +24,20 @@ def seen(run: Run, *photos: Photo, answers: list[list[float]], truth: list[int])
 def test_a_photo_fools_by_what_the_model_withheld_from_its_label(recognizer, volunteer):
     photos = [accepted(recognizer, volunteer, "gold") for _ in range(3)]
     seen(claimed(recognizer), *photos[:2], answers=[[0.7, 0.2, 0.1], [0.1, 0.2, 0.7]], truth=[2, 2])
-    assert sights.fooled(recognizer=recognizer) == {photos[0].pk: pytest.approx(0.9), photos[1].pk: 0.0}
+    assert sights.fooled(photos=Photo.objects.all()) == {photos[0].pk: pytest.approx(0.9), photos[1].pk: 0.0}
 
 
 def test_a_relabelled_photo_is_judged_by_its_label_of_today(recognizer, volunteer):
     photo = accepted(recognizer, volunteer, "gold")
     seen(claimed(recognizer), photo, answers=[[0.7, 0.2, 0.1]], truth=[2])
     Photo.objects.filter(pk=photo.pk).update(label=recognizer.labels.get(slug="copper"))
-    assert sights.fooled(recognizer=recognizer) == {photo.pk: 0.0}
+    assert sights.fooled(photos=Photo.objects.all()) == {photo.pk: 0.0}
 
 
 def test_a_label_that_the_model_does_not_know_had_no_chance(recognizer, volunteer):
     photo = accepted(recognizer, volunteer, "gold")
     seen(claimed(recognizer), photo, answers=[[0.6, 0.4]], truth=[2])
-    assert sights.fooled(recognizer=recognizer) == {photo.pk: 1.0}
+    assert sights.fooled(photos=Photo.objects.all()) == {photo.pk: 1.0}
 
 
 def test_what_a_newer_release_says_of_a_photo_that_it_has_not_learned_replaces_what_an_older_one_said(recognizer, volunteer):
@@ -46,7 +46,7 @@ def test_what_a_newer_release_says_of_a_photo_that_it_has_not_learned_replaces_w
     seen(first, photo, answers=[[0.7, 0.2, 0.1]], truth=[2])
     runs.finish(first, Run.State.KEPT, "For a test.")
     seen(claimed(recognizer, "2"), photo, answers=[[0.1, 0.1, 0.8]], truth=[2])
-    assert sights.fooled(recognizer=recognizer) == {photo.pk: 0.0}
+    assert sights.fooled(photos=Photo.objects.all()) == {photo.pk: 0.0}
     assert FirstSight.objects.get().run.slot == "2"
 
 
