@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from collector.models import Volunteer
@@ -44,9 +44,12 @@ def erase(*, email: str) -> int:
 
 def forget_volunteer(volunteer: Volunteer) -> int:
     """An account's erasure takes along the subscriptions that were confirmed from its phone, addresses and all: the answer to
-    "erase everything" must not keep a name. Subscriptions made on the web are not known to be the same person's and stay.
+    "erase everything" must not keep a name. What was asked from it and never confirmed goes too, unless somebody else asked
+    for that address. Subscriptions made on the web are not known to be the same person's and stay.
     """
-    mine = Subscriber.objects.filter(volunteer=volunteer)
+    others = Request.objects.filter(subscriber=OuterRef("pk")).exclude(volunteer=volunteer)
+    only_asked = Q(state=Subscriber.State.PENDING, requests__volunteer=volunteer) & ~Exists(others)
+    mine = Subscriber.objects.filter(Q(volunteer=volunteer) | only_asked).distinct()
     for email in mine.values_list("email", flat=True):
         suppression.suppress(email=email, reason=Suppression.Reason.ERASED)
     return _remove(mine)

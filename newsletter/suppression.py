@@ -104,7 +104,7 @@ def hear(
     with transaction.atomic():
         _, made = MailEvent.objects.get_or_create(
             provider=provider[:40],
-            event_id=event_id if len(event_id) <= 128 else hashed(event_id),
+            event_id=event_id if len(event_id) <= 128 and event_id.isprintable() else hashed(event_id),
             digest=digest_of(email),
             defaults={"kind": kind, "happened_at": happened, "noted_at": now},
         )
