@@ -74,5 +74,8 @@ class EditionFeed(Feed):
     def item_pubdate(self, item: Any) -> Any:
         return item.frozen_at
 
+    def item_updateddate(self, item: Any) -> Any:
+        return item.frozen_at  # RFC 4287, 4.1.2: each entry has one; withdrawals are no news to tell readers of
+
 
 feed = require_safe(conditional_page(EditionFeed()))
