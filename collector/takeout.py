@@ -27,8 +27,8 @@ ENDINGS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 README = """This is what {site} holds about you, as of {now}.
 
 data.json   your account and consent; every photo with all that is known of it and what moderators decided; receipts of
-            what you took back; and what was derived: votes you gave, your standing, editions that printed your photos, what
-            your photos were worth to the models
+            what you took back; newsletters that you get; and what was derived: votes you gave, your standing, editions that
+            printed your photos, what your photos were worth to the models
 photos/     your photos as they are stored: what your phone wrote beside the picture (the place, for one) was removed before
             they were stored and is nowhere kept
 

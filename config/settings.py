@@ -267,6 +267,21 @@ CONFIRM_VALID_S = 3 * 86_400  # seconds a double opt-in link works
 CONFIRM_AGAIN_S = 300  # seconds until a confirmation mail that a server did not take is tried again
 SUBSCRIPTIONS_PER_DAY = env.whole("SUBSCRIPTIONS_PER_DAY", 50, least=1, most=10**6, unit="subscriptions per network address")
 CONFIRMATIONS_PER_DAY = 3  # confirmation mails per mail address and day: the form must not flood a stranger's inbox
+# Readers: webhooks of mail providers, bounces, files of addresses (docs/how-readers-join-and-leave.md).
+# "user:password" that a provider sends with each event. Without it (or Mailgun's key) no event is taken: anybody could
+# write one. The names are those under which anymail looks them up.
+ANYMAIL_WEBHOOK_SECRET = env.text("MAIL_WEBHOOK_SECRET")
+ANYMAIL_MAILGUN_WEBHOOK_SIGNING_KEY = env.text("MAILGUN_WEBHOOK_SIGNING_KEY")
+SOFT_BOUNCES = 5  # temporary bounces within SOFT_BOUNCE_WINDOW_S that suppress: a full mailbox that nobody empties
+SOFT_BOUNCE_WINDOW_S = 30 * 86_400  # seconds
+BOUNCE_REST_S = 30 * 86_400  # seconds after a bounce in which the form sends no question either: a typed error stays quiet
+MAIL_EVENTS_KEPT_S = 90 * 86_400  # seconds; an event told later than that is not believed, so a repeated one finds its row
+PENDING_KEPT_S = 30 * 86_400  # seconds until an address that never confirmed is deleted; its link ended long before
+READERS_CSV_MAX_BYTES = 64 * 2**20  # bytes of a file of addresses: half a million lines with their consent
+READERS_CSV_LINE_CHARS = 2000  # characters of one of its lines; an address has 254 at most
+BOUNCES_MBOX_MAX_BYTES = 2**30  # bytes of a mailbox of bounces
+BOUNCE_MAX_BYTES = 2**20  # bytes of one report that are kept in memory and read; what is longer is passed over
+EDITIONS_PER_PAGE = 50  # lines of the archive
 EDITION_WINDOW_DAYS = 7  # days a photo may wait for votes; older ones are neither voted on nor printed
 BALLOT_PHOTOS = 20  # photos a ballot holds: about two minutes of voting
 BALLOT_PAIRS = 10  # pairs a ballot holds: about two minutes too

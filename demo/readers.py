@@ -45,7 +45,7 @@ def post_form(session: requests.Session, page: str, fields: dict[str, str]) -> r
 def subscribe(page: str, address: str) -> None:
     """Ask for the newsletter; nothing comes before the address is confirmed."""
     with requests.Session() as session:
-        post_form(session, page, {"email": address})
+        post_form(session, page, {"email": address, "daily": "1"})
 
 
 def confirm(folder: Path, address: str, site: str) -> None:

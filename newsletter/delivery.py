@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import Count, Exists, F, OuterRef
 from django.utils import timezone
 
-from newsletter import mail
+from newsletter import mail, suppression
 from newsletter.models import Delivery, Edition, Subscriber
 from newsletter.reading import fingerprint
 from newsletter.transport import ANSWER_CHARS, Later, Lost, Refused, Transport, Unreachable, transport
@@ -97,7 +97,7 @@ class _Batch:
             delivery = _claim(row_id)
             if delivery is None:
                 continue  # another worker has it
-            if delivery.subscriber.state != Subscriber.State.CONFIRMED:
+            if delivery.subscriber is None or delivery.subscriber.state != Subscriber.State.CONFIRMED:
                 _end(delivery, State.SUPPRESSED, "")
             else:
                 self._send(delivery, mailing)
@@ -131,6 +131,7 @@ class _Batch:
             answer = mail.send(over=self.over, name=str(delivery.pk), mail=message)
         except Refused as error:
             _end(delivery, State.FAILED, str(error))
+            suppression.refused(delivery=delivery, answer=str(error))
         except ValueError as error:  # an address that no header can carry (Django's BadHeaderError is one)
             _end(delivery, State.FAILED, f"not sent: {error}")
         except Later as error:

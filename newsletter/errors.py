@@ -49,3 +49,39 @@ class BadLink(Problem):
 
 class ExpiredLink(Problem):
     status, code, title = 400, "expired-link", "This link no longer works."
+
+
+class NothingChosen(Problem):
+    status, code, title = 422, "nothing-chosen", "Choose what you want to get."
+
+
+class NotSubscribed(Problem):
+    status, code, title = 409, "not-subscribed", "No mail goes to this address."
+
+
+class NoSubscription(Problem):
+    status, code, title = 404, "no-subscription", "You have not asked for this newsletter."
+
+
+class UnknownPage(Problem):
+    status, code, title = 404, "unknown-page", "The archive has no such page."
+
+
+class UnknownProvider(Problem):
+    status, code, title = 404, "unknown-provider", "No events are taken from this mail provider."
+
+
+class ForgedEvent(Problem):
+    status, code, title = 400, "forged-event", "This event was not sent by the mail provider."
+
+
+class UnreadableEvent(Problem):
+    status, code, title = 400, "unreadable-event", "This event cannot be read."
+
+
+class UnreadableFile(Problem):
+    status, code, title = 422, "unreadable-file", "This file of addresses cannot be read."
+
+
+class ConsentMissing(Problem):
+    status, code, title = 422, "consent-missing", "Say where and when these people agreed."

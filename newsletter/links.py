@@ -9,7 +9,7 @@ from django.core import signing
 from config import addresses
 from config.addresses import absolute
 from newsletter.errors import BadLink, ExpiredLink
-from newsletter.models import Edition, Subscriber
+from newsletter.models import Edition, Request, Subscriber
 
 # A salt each: a token for one purpose is worth nothing for the other.
 CONFIRM_SALT = "newsletter.confirm"
@@ -36,9 +36,9 @@ def media(view_sha256: str) -> str:
     return urljoin(settings.SITE_URL, addresses.media(view_sha256))
 
 
-def confirm(subscriber: Subscriber) -> str:
+def confirm(request: Request) -> str:
     """Works for CONFIRM_VALID_S, and not across a departure: rejoining needs the newer link."""
-    token = signing.dumps([subscriber.pk.hex, _generation(subscriber)], salt=CONFIRM_SALT)
+    token = signing.dumps([request.pk.hex, _generation(request.subscriber)], salt=CONFIRM_SALT)
     return absolute("confirm", token)
 
 
@@ -47,22 +47,27 @@ def leave(subscriber_id: UUID) -> str:
     return absolute("leave", _leave_signer().sign(subscriber_id.hex))
 
 
-def confirming(token: str) -> Subscriber:
-    """Who confirms with this token. Raises BadLink, ExpiredLink."""
+def preferences(leave: str) -> str:
+    """Beside the link to leave, with the same token; so a mail's shared text needs one mark for both."""
+    return f"{leave}/preferences"
+
+
+def confirming(token: str) -> Request:
+    """What is confirmed with this token. Raises BadLink, ExpiredLink."""
     try:
         key, generation = signing.loads(token, salt=CONFIRM_SALT, max_age=settings.CONFIRM_VALID_S)
     except signing.SignatureExpired:
         raise ExpiredLink("Subscribe again: a new link comes by mail.") from None
     except signing.BadSignature:
         raise BadLink("Copy the whole address out of the mail.") from None
-    subscriber = Subscriber.objects.select_related("recognizer").filter(pk=UUID(key)).first()
-    if subscriber is None or _generation(subscriber) != generation:
-        raise ExpiredLink("You have left since it was sent. Subscribe again: a new link comes by mail.")
-    return subscriber
+    request = Request.objects.select_related("subscriber__recognizer", "volunteer").filter(pk=UUID(key)).first()
+    if request is None or _generation(request.subscriber) != generation:
+        raise ExpiredLink("You have left since it was sent, or asked anew. Subscribe again: a new link comes by mail.")
+    return request
 
 
 def leaving(token: str) -> Subscriber:
-    """Who leaves with this token. Raises BadLink."""
+    """Whose link this is. Raises BadLink."""
     try:
         key = _leave_signer().unsign(token)
     except signing.BadSignature:

@@ -21,7 +21,8 @@ from PIL import Image
 from collector.storage import MissingObject, store
 from newsletter import links
 from newsletter.errors import EditionTooLong
-from newsletter.models import Delivery, Edition, Subscriber
+from newsletter.models import Delivery, Edition, Request
+from newsletter.models.readers import Choices
 from newsletter.reading import Reading, fingerprint, read
 from newsletter.transport import Transport
 from newsletter.words import one_line
@@ -80,6 +81,7 @@ def preview(*, edition: Edition) -> str:
 def message(*, mailing: Mailing, delivery: Delivery) -> EmailMultiAlternatives:
     """One reader's mail. The Message-ID is fixed by the delivery: a copy made twice by a server can be told from two mails."""
     subscriber, edition = delivery.subscriber, mailing.edition
+    assert subscriber is not None  # the sender has looked: an erased address has no mail
     leave = links.leave(subscriber.pk)
     mail = _mail(
         subscriber.email,
@@ -101,21 +103,37 @@ def message(*, mailing: Mailing, delivery: Delivery) -> EmailMultiAlternatives:
     return mail
 
 
-def confirmation(*, subscriber: Subscriber) -> EmailMultiAlternatives:
+def confirmation(*, request: Request) -> EmailMultiAlternatives:
     """The question whether this address really asked; plain text, nothing to load."""
+    recognizer = request.subscriber.recognizer
     context = {
-        "recognizer": one_line(subscriber.recognizer.name, 80),
-        "address": links.confirm(subscriber),
+        "recognizer": one_line(recognizer.name, 80),
+        "address": links.confirm(request),
         "days": settings.CONFIRM_VALID_S // 86_400,
+        "chosen": [one_line(str(choice), 80) for choice in words_of(request)],
+        # An account's name only: whoever did not ask sees that somebody else did, and whom to be linked with.
+        "volunteer": one_line(request.volunteer.name, 60) if request.volunteer else "",
+        "consent": request.subscriber.consent if request.volunteer is None else "",
     }
-    subject = one_line(f"Please confirm: {subscriber.recognizer.name} newsletter", SUBJECT_CHARS)
+    subject = one_line(f"Please confirm: {recognizer.name} newsletter", SUBJECT_CHARS)
     text = render_to_string("newsletter/confirmation.txt", context)
-    return _mail(subscriber.email, subject, text, message_id=f"<{confirmation_name(subscriber)}@{domain()}>", headers={})
+    name = confirmation_name(request)
+    return _mail(request.subscriber.email, subject, text, message_id=f"<{name}@{domain()}>", headers={})
 
 
-def confirmation_name(subscriber: Subscriber) -> str:
+def words_of(choices: Choices) -> list[str]:
+    """What was chosen, for a sentence."""
+    words = {
+        "an edition a day": choices.wants_daily,
+        "an edition a week": choices.wants_weekly,
+        "the challenge of the day": choices.wants_reminder,
+    }
+    return [word for word, wanted in words.items() if wanted]
+
+
+def confirmation_name(request: Request) -> str:
     """Names one request to join; asking again later is another mail."""
-    return f"confirm-{subscriber.pk}-{subscriber.asked_at:%Y%m%d%H%M%S%f}"
+    return f"confirm-{request.pk}-{request.asked_at:%Y%m%d%H%M%S%f}"
 
 
 def send(*, over: Transport, name: str, mail: EmailMultiAlternatives) -> str:
@@ -165,6 +183,7 @@ def _context(reading: Reading) -> dict[str, Any]:
         "home": links.home(),
         "fame": links.fame(edition.recognizer.slug),
         "leave": LEAVE_MARK,
+        "preferences": links.preferences(LEAVE_MARK),
     }
 
 

@@ -31,6 +31,11 @@ def published(recognizer_id: int) -> QuerySet[Edition]:
     return Edition.objects.filter(recognizer=recognizer_id).exclude(state=Edition.State.DRAFT).order_by("-number")
 
 
+def printed(recognizer_id: int) -> QuerySet[Edition]:
+    """Those of them that are worth keeping: archive and feed leave out reminders, which are over with their day."""
+    return published(recognizer_id).exclude(kind=Edition.Kind.REMINDER)
+
+
 def read(*, edition: Edition) -> Reading:
     """Everything an edition shows now."""
     entries = list(_shown(edition).select_related("photo"))

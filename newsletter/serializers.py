@@ -1,10 +1,10 @@
-"""The JSON shapes of voting."""
+"""The JSON shapes of voting and of subscribing."""
 
 from typing import Any
 
 from rest_framework import serializers
 
-from config.fields import Flag
+from config.fields import Flag, Text
 from newsletter.models import Vote
 
 
@@ -50,3 +50,21 @@ class PairSerializer(serializers.Serializer[Any]):
 
 class PairBallotSerializer(serializers.Serializer[Any]):
     pairs = PairSerializer(many=True)
+
+
+class SubscriptionRequestSerializer(serializers.Serializer[Any]):
+    email = Text(max_length=254, help_text="a mail address; upper and lower case are the same")
+    daily = Flag(default=True, help_text="an edition a day")
+    weekly = Flag(default=False, help_text="an edition a week")
+    reminder = Flag(default=False, help_text="the challenge of the day, in the morning")
+
+
+class SubscriptionSerializer(serializers.Serializer[Any]):
+    email = serializers.CharField()
+    state = serializers.ChoiceField(
+        ["asked", "confirmed", "suppressed"],
+        help_text="asked: its mailbox has not confirmed; suppressed: mails came back, or one was reported as spam",
+    )
+    daily = serializers.BooleanField()
+    weekly = serializers.BooleanField()
+    reminder = serializers.BooleanField()

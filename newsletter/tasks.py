@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from config.duties import duty
-from newsletter import delivery, scores, subscriptions
+from newsletter import delivery, forgetting, scores, subscriptions
 
 
 @duty(queue="mail", due=delivery.due)
@@ -12,8 +12,13 @@ def deliver(edition_id: int) -> None:
 
 
 @duty(queue="mail", due=subscriptions.unasked)
-def ask(subscriber_id: str) -> None:
-    subscriptions.ask(subscriber_id=UUID(subscriber_id))
+def ask(request_id: str) -> None:
+    subscriptions.ask(request_id=UUID(request_id))
+
+
+@duty(queue="mail", due=forgetting.overdue)
+def forget_readers(what: str) -> None:
+    forgetting.forget_old(what=what)
 
 
 @duty(queue="mail", due=scores.due)

@@ -6,7 +6,8 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.core.paginator import InvalidPage, Paginator
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -20,10 +21,12 @@ from collector.models import Challenge, Recognizer
 from config.errors import Problem
 from newsletter import links, subscriptions
 from newsletter.edition import model_news
-from newsletter.errors import UnknownEdition
+from newsletter.errors import UnknownEdition, UnknownPage
 from newsletter.fame import leaderboard
+from newsletter.mail import words_of
 from newsletter.models import Subscriber
-from newsletter.reading import published, read
+from newsletter.reading import printed, published, read
+from newsletter.subscriptions import Wanted
 from newsletter.tasks import ask
 
 View = Callable[..., HttpResponse]
@@ -88,16 +91,25 @@ def fame(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
 def archive(request: HttpRequest, slug: str) -> HttpResponse:
-    """All published editions, and the form to subscribe; a POST of the form answers the same for every address."""
+    """Published editions, newest first, by pages of `?page=`, and the form to subscribe; a POST of the form answers the same
+    for every address."""
     recognizer = _recognizer(slug)
     if request.method == "POST":
-        subscriber = subscriptions.subscribe(
-            recognizer=recognizer, email=request.POST.get("email", ""), address=client_address(request)
+        form = request.POST
+        asked = subscriptions.subscribe(
+            recognizer=recognizer, email=form.get("email", ""), address=client_address(request), wanted=wanted_in(form)
         )
-        if subscriber is not None:
-            ask.ring(str(subscriber.pk))
+        if asked.confirmation_due is not None:
+            ask.ring(str(asked.pk))
         return render(request, "newsletter/asked.html", {"recognizer": recognizer})
-    return render(request, "newsletter/archive.html", {"recognizer": recognizer, "editions": published(recognizer.pk)})
+    listed = Paginator(printed(recognizer.pk), settings.EDITIONS_PER_PAGE)
+    number = request.GET.get("page", "1")
+    try:
+        editions = listed.page(number)
+    except InvalidPage:
+        raise UnknownPage(f"It has the pages 1 to {listed.num_pages}.", page=number[:40]) from None
+    context = {"recognizer": recognizer, "editions": editions, "wanted": Wanted()}
+    return render(request, "newsletter/archive.html", context)
 
 
 @require_safe
@@ -118,8 +130,11 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
     """GET asks, POST confirms: mail scanners follow links, and must not subscribe anybody."""
     if request.method == "POST":
         subscriber = subscriptions.confirm(token=token)
-        return render(request, "newsletter/confirmed.html", {"recognizer": subscriber.recognizer})
-    return render(request, "newsletter/confirm.html", {"recognizer": links.confirming(token).recognizer})
+        context = {"recognizer": subscriber.recognizer, "preferences": links.preferences(links.leave(subscriber.pk))}
+        return render(request, "newsletter/confirmed.html", context)
+    asked = links.confirming(token)
+    context = {"recognizer": asked.subscriber.recognizer, "chosen": words_of(asked), "volunteer": asked.volunteer}
+    return render(request, "newsletter/confirm.html", context)
 
 
 # No CSRF token: RFC 8058 has mail programs POST here on their own, without cookie or page. The signed address is the proof,
@@ -135,7 +150,12 @@ def leave(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "newsletter/left.html", {"recognizer": subscriber.recognizer})
     subscriber = links.leaving(token)
     gone = subscriber.state in (Subscriber.State.LEFT, Subscriber.State.SUPPRESSED)
-    return render(request, "newsletter/leave.html", {"recognizer": subscriber.recognizer, "gone": gone})
+    return render(request, "newsletter/leave.html", {"recognizer": subscriber.recognizer, "gone": gone, "token": token})
+
+
+def wanted_in(form: QueryDict) -> Wanted:
+    """What is ticked in a form of templates/newsletter/_choices.html."""
+    return Wanted("daily" in form, "weekly" in form, "reminder" in form)
 
 
 def _recognizer(slug: str) -> Recognizer:

@@ -25,6 +25,9 @@ RINGERS = ADDRESSES_AND_TASKS | {
     "import_page",
     "import_calls",
     "workshop_page",
+    "reader_api",
+    "reader_pages",
+    "admin_readers",
 }
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from collector.erasure import withdraw
 from newsletter import links
 from newsletter.edition import compose, freeze
-from newsletter.models import Delivery, Edition, Subscriber
+from newsletter.models import Delivery, Edition, Request, Subscriber
 from training.models import Channel, Release, Run
 
 pytestmark = pytest.mark.django_db
@@ -125,7 +125,9 @@ def test_an_inactive_recognizer_keeps_its_archive_but_leaves_the_home_page(recog
 def test_every_page_is_built_for_a_screen_reader(recognizer, edition, client) -> None:
     freeze(edition=edition)
     reader = Subscriber.objects.create(recognizer=recognizer, email="reader@example.org")
-    own = [address.removeprefix("http://127.0.0.1:8000") for address in (links.confirm(reader), links.leave(reader.pk))]
+    asked, leave = Request.objects.create(subscriber=reader), links.leave(reader.pk)
+    own = (links.confirm(asked), leave, links.preferences(leave), f"{leave}/erase")
+    own = [address.removeprefix("http://127.0.0.1:8000") for address in own]
     for address in ("/", "/newsletter/coins/", "/newsletter/coins/1/", "/fame/coins", *own):
         outline = Outline(text(client, address))
         assert outline.all("html") == [{"lang": "en"}]

@@ -11,9 +11,9 @@ from django.test import Client
 from django.utils import timezone
 
 from config.duties import work_once
-from newsletter import links, subscriptions
+from newsletter import links, subscriptions, suppression
 from newsletter.errors import ExpiredLink
-from newsletter.models import Subscriber
+from newsletter.models import Request, Subscriber
 from tests.sink import Running, Sink
 
 pytestmark = pytest.mark.django_db
@@ -34,12 +34,13 @@ def browser() -> Client:
     return Client(enforce_csrf_checks=True)
 
 
-def ask(client: Client, email: str, **headers: str):
+def ask(client: Client, email: str, *, wants: tuple[str, ...] = ("daily",), **headers: str):
     """Fill in the form as a browser does."""
     page = client.get("/newsletter/coins/").content.decode()
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
     assert token is not None
-    return client.post("/newsletter/coins/", {"email": email, "csrfmiddlewaretoken": token[1]}, **headers)
+    ticked = dict.fromkeys(wants, "1")
+    return client.post("/newsletter/coins/", {"email": email, "csrfmiddlewaretoken": token[1], **ticked}, **headers)
 
 
 def link_in(message) -> str:
@@ -53,6 +54,12 @@ def press(client: Client, address: str):
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.content.decode())
     assert page.status_code == 200 and token is not None, page.content
     return client.post(address, {"csrfmiddlewaretoken": token[1]})
+
+
+def requested(recognizer, email: str = "ada@example.org", **choices: bool) -> Request:
+    """A request whose mail has gone out."""
+    reader, _ = Subscriber.objects.get_or_create(recognizer=recognizer, email=email)
+    return Request.objects.create(subscriber=reader, **choices)
 
 
 def state(email: str = "ada@example.org") -> str:
@@ -85,6 +92,7 @@ def test_the_form_answers_the_same_for_every_address(recognizer, browser) -> Non
 def test_confirmed_and_suppressed_addresses_get_no_confirmation_mail(recognizer, sink, browser) -> None:
     for known in ("confirmed", "suppressed"):
         Subscriber.objects.create(recognizer=recognizer, email=f"{known}@example.org", state=known)
+        suppression.suppress(email="suppressed@example.org", reason="bounce")
         ask(browser, f"{known}@example.org")
     work_once()
     assert not sink.taken and state("confirmed@example.org") == "confirmed" and state("suppressed@example.org") == "suppressed"
@@ -121,8 +129,7 @@ def test_the_form_needs_its_csrf_token(recognizer, browser) -> None:
 
 
 def test_a_confirmation_link_expires(recognizer, browser, settings) -> None:
-    made = Subscriber.objects.create(recognizer=recognizer, email="ada@example.org")
-    address = links.confirm(made).removeprefix(settings.SITE_URL)
+    address = links.confirm(requested(recognizer)).removeprefix(settings.SITE_URL)
     with time_machine.travel(timezone.now() + timedelta(seconds=settings.CONFIRM_VALID_S + 1)):
         page = browser.get(address)
         assert page.status_code == 400 and "no longer works" in page.content.decode()
@@ -155,16 +162,17 @@ def test_rejoining_after_leaving_needs_a_new_double_opt_in(recognizer, sink, bro
     assert browser.get(old).status_code == 400
     ask(browser, "ada@example.org")
     work_once()
-    assert state() == "pending"
+    assert state() == "left"  # asking alone changes nothing
     assert browser.get(old).status_code == 400  # the link from before the departure stays dead
     press(browser, link_in(sink.taken[1][1]))
     assert state() == "confirmed"
 
 
 def test_a_suppressed_address_stays_suppressed_whatever_link_is_followed(recognizer, browser, settings) -> None:
-    made = Subscriber.objects.create(recognizer=recognizer, email="ada@example.org")
-    confirm, leave = (address.removeprefix(settings.SITE_URL) for address in (links.confirm(made), links.leave(made.pk)))
-    Subscriber.objects.update(state="suppressed")
+    made = requested(recognizer)
+    addresses = (links.confirm(made), links.leave(made.subscriber_id))
+    confirm, leave = (address.removeprefix(settings.SITE_URL) for address in addresses)
+    suppression.suppress(email="ada@example.org", reason="bounce")
     assert press(browser, confirm).status_code == 400
     assert browser.post(leave).status_code == 200
     assert state() == "suppressed"
@@ -172,8 +180,9 @@ def test_a_suppressed_address_stays_suppressed_whatever_link_is_followed(recogni
 
 @pytest.mark.parametrize("kind", ["confirm", "leave"])
 def test_a_forged_or_foreign_token_is_a_clear_page(recognizer, browser, kind: str) -> None:
-    made = Subscriber.objects.create(recognizer=recognizer, email="ada@example.org", state="confirmed")
-    foreign = {"confirm": links.leave(made.pk), "leave": links.confirm(made)}[kind].rpartition("/")[2]
+    made = requested(recognizer)
+    Subscriber.objects.update(state="confirmed")
+    foreign = {"confirm": links.leave(made.subscriber_id), "leave": links.confirm(made)}[kind].rpartition("/")[2]
     other_salt = signing.dumps([made.pk.hex, ""], salt="newsletter.other")
     for token in ("x", "a.b", "a:b:c", foreign, other_salt, f"{made.pk.hex}.{'A' * 43}"):
         for answer in (browser.get(f"/newsletter/{kind}/{token}"), Client().post(f"/newsletter/{kind}/{token}")):
@@ -182,8 +191,9 @@ def test_a_forged_or_foreign_token_is_a_clear_page(recognizer, browser, kind: st
 
 
 def test_the_pages_behind_mail_links_are_not_cached(recognizer, browser, settings) -> None:
-    made = Subscriber.objects.create(recognizer=recognizer, email="ada@example.org")
-    for address in (links.confirm(made), links.leave(made.pk)):
+    made = requested(recognizer)
+    leave = links.leave(made.subscriber_id)
+    for address in (links.confirm(made), leave, links.preferences(leave), f"{leave}/erase"):
         assert "no-store" in browser.get(address.removeprefix(settings.SITE_URL))["Cache-Control"]
 
 
@@ -207,4 +217,106 @@ def test_a_refused_or_doubtful_confirmation_is_not_sent_again(recognizer, sink, 
     with time_machine.travel(timezone.now() + timedelta(days=1)):
         work_once()
     assert len(sink.taken) == (answer == "close") and state() == "pending"
-    assert Subscriber.objects.get().confirmation_due is None
+    assert Request.objects.get().confirmation_due is None
+
+
+# ---- what is chosen ----------------------------------------------------------------------------------------------
+def chosen(email: str = "ada@example.org") -> tuple[bool, bool, bool]:
+    return Subscriber.objects.values_list("wants_daily", "wants_weekly", "wants_reminder").get(email=email)
+
+
+def test_what_is_ticked_is_named_in_the_mail_and_on_its_page_and_applied_by_confirming(recognizer, sink, browser) -> None:
+    ask(browser, "ada@example.org", wants=("weekly", "reminder"))
+    work_once()
+    message = sink.taken[0][1]
+    assert "an edition a week, the challenge of the day" in message.get_content()
+    assert "an edition a week, the challenge of the day" in browser.get(link_in(message)).content.decode()
+    press(browser, link_in(message))
+    assert chosen() == (False, True, True)
+
+
+def test_a_form_without_a_tick_is_refused_and_stores_nothing(recognizer, browser) -> None:
+    answer = ask(browser, "ada@example.org", wants=())
+    assert answer.status_code == 422 and "Choose what you want to get." in answer.content.decode()
+    assert not Subscriber.objects.exists()
+
+
+def test_a_stranger_with_the_form_changes_nothing_of_a_confirmed_address(recognizer, sink, browser) -> None:
+    Subscriber.objects.create(recognizer=recognizer, email="ada@example.org", state="confirmed")
+    ask(browser, "ada@example.org", wants=("weekly",))
+    work_once()
+    assert chosen() == (True, False, False) and not sink.taken
+
+
+def test_opening_a_confirmation_again_keeps_what_was_chosen_since(recognizer, browser, settings) -> None:
+    made = requested(recognizer, wants_weekly=True)
+    confirm = links.confirm(made).removeprefix(settings.SITE_URL)
+    press(browser, confirm)
+    Subscriber.objects.update(wants_weekly=False, wants_reminder=True)
+    press(browser, confirm)
+    assert chosen() == (True, False, True)
+
+
+def test_the_preferences_page_changes_by_post_with_its_token_and_never_by_get(recognizer, browser, settings) -> None:
+    made = Subscriber.objects.create(recognizer=recognizer, email="ada@example.org", state="confirmed")
+    address = links.preferences(links.leave(made.pk)).removeprefix(settings.SITE_URL)
+    page = browser.get(f"{address}?weekly=1").content.decode()
+    assert browser.head(address).status_code == 200 and chosen() == (True, False, False)
+    assert browser.post(address, {"weekly": "1"}).status_code == 403  # no CSRF token: no program posts here
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
+    saved = browser.post(address, {"weekly": "1", "csrfmiddlewaretoken": token}).content.decode()
+    assert chosen() == (False, True, False) and "Saved." in saved
+    nothing = browser.post(address, {"csrfmiddlewaretoken": token}).content.decode()
+    assert chosen() == (False, False, False) and state() == "confirmed"
+    assert "no mail comes from now on" in nothing and "Your subscription stays" in nothing
+    browser.post(address, {"daily": "1", "csrfmiddlewaretoken": token})  # the same link changes it back
+    assert chosen() == (True, False, False)
+
+
+@pytest.mark.parametrize("gone", ["left", "suppressed", "pending"])
+def test_preferences_of_who_gets_no_mail_say_so_and_cannot_be_saved(recognizer, browser, settings, gone: str) -> None:
+    made = Subscriber.objects.create(recognizer=recognizer, email="ada@example.org", state=gone)
+    address = links.preferences(links.leave(made.pk)).removeprefix(settings.SITE_URL)
+    page = browser.get(address).content.decode()
+    assert "Save" not in page and "Subscribe again" in page
+    browser.get("/newsletter/coins/")
+    answer = browser.post(address, {"weekly": "1", "csrfmiddlewaretoken": browser.cookies["csrftoken"].value})
+    assert answer.status_code == 409 and chosen() == (True, False, False)
+
+
+def test_a_reader_who_bounced_may_ask_again_after_a_rest_and_confirming_ends_the_suppression(
+    recognizer, sink, browser, settings
+) -> None:
+    Subscriber.objects.create(recognizer=recognizer, email="ada@example.org", state="confirmed")
+    suppression.suppress(email="ada@example.org", reason="bounce")
+    ask(browser, "ada@example.org")
+    work_once()
+    assert not sink.taken and state() == "suppressed"
+    with time_machine.travel(timezone.now() + timedelta(seconds=settings.BOUNCE_REST_S + 1)):
+        ask(browser, "ada@example.org", wants=("weekly",))
+        work_once()
+        assert state() == "suppressed"  # asking ends nothing
+        press(browser, link_in(sink.taken[0][1]))
+    assert state() == "confirmed" and suppression.standing("ada@example.org") is None and chosen() == (False, True, False)
+
+
+@pytest.mark.parametrize("reason", ["complaint", "operator"])
+def test_who_complained_is_not_even_asked_again_until_an_operator_lifts_it(recognizer, sink, browser, reason: str) -> None:
+    suppression.suppress(email="ada@example.org", reason=reason)
+    with time_machine.travel(timezone.now() + timedelta(days=3650)):
+        ask(browser, "ada@example.org")
+        work_once()
+        assert not sink.taken
+        assert suppression.lift(email="Ada@example.org") and not suppression.lift(email="ada@example.org")
+        ask(browser, "ada@example.org")
+        work_once()
+        press(browser, link_in(sink.taken[0][1]))
+    assert state() == "confirmed"
+
+
+def test_a_bounce_after_the_mail_was_asked_for_still_forbids_to_confirm(recognizer, browser, settings) -> None:
+    confirm = links.confirm(requested(recognizer)).removeprefix(settings.SITE_URL)
+    suppression.suppress(email="ada@example.org", reason="bounce")
+    Subscriber.objects.update(state="pending")  # as if the row had been written by the form at the same moment
+    assert press(browser, confirm).status_code == 400
+    assert state() == "pending"

@@ -2,7 +2,7 @@
 
 from newsletter.models.deliveries import Delivery
 from newsletter.models.editions import Edition, EditionEntry
-from newsletter.models.readers import Subscriber
+from newsletter.models.readers import MailEvent, Request, Subscriber, Suppression
 from newsletter.models.votes import Comparison, KnownPair, PhotoScore, Ranking, Vote
 
 __all__ = [
@@ -11,8 +11,11 @@ __all__ = [
     "Edition",
     "EditionEntry",
     "KnownPair",
+    "MailEvent",
     "PhotoScore",
     "Ranking",
+    "Request",
     "Subscriber",
+    "Suppression",
     "Vote",
 ]

@@ -22,7 +22,8 @@ class Delivery(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)  # also names the Message-ID
     edition = models.ForeignKey(Edition, models.PROTECT, related_name="deliveries")
-    subscriber = models.ForeignKey(Subscriber, models.CASCADE, related_name="deliveries")
+    # Empty once the address was erased: the counts of an edition stay true without it.
+    subscriber = models.ForeignKey(Subscriber, models.SET_NULL, null=True, blank=True, related_name="deliveries")
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     attempts = models.PositiveSmallIntegerField(default=0)
     not_before = models.DateTimeField(default=timezone.now, help_text="a temporary refusal waits until then")
