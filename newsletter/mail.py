@@ -23,7 +23,7 @@ from newsletter import links
 from newsletter.errors import EditionTooLong
 from newsletter.models import Delivery, Edition, Subscriber
 from newsletter.reading import Reading, fingerprint, read
-from newsletter.transport import Transport
+from newsletter.transport import Taken, Transport
 from newsletter.words import one_line
 
 # Stands in the shared text where each reader's own address goes. A host that can never exist (RFC 2606): were it ever left in
@@ -118,7 +118,7 @@ def confirmation_name(subscriber: Subscriber) -> str:
     return f"confirm-{subscriber.pk}-{subscriber.asked_at:%Y%m%d%H%M%S%f}"
 
 
-def send(*, over: Transport, name: str, mail: EmailMultiAlternatives) -> str:
+def send(*, over: Transport, name: str, mail: EmailMultiAlternatives) -> Taken:
     """Hand one mail to an open transport; returns the server's answer. Raises what the transport raises, ValueError for a
     mail that cannot be written down."""
     return over.send(
