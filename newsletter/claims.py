@@ -1,7 +1,7 @@
 """INBOX: whose turn a delivery row is, and what became of it.
 
-A claim is a lease on queued rows, many at once; it promises nothing to anybody outside. `begin` is the point from which a row is
-in doubt until its answer is noted. It comes once for each mail, so that a sender who is killed leaves one doubt and no more.
+A claim is a lease on queued rows, many at once; nobody outside has heard of them. From `begin` on a row is in doubt, until its
+answer is noted. It comes once for each mail, so that a sender who is killed leaves one doubt and no more.
 """
 
 import uuid
@@ -38,7 +38,7 @@ def claim(*, edition: Edition) -> Claimed | None:
         if not ids:
             return None
         with transaction.atomic():
-            # The lease is the row's own `not_before`: a dead worker's rows are due again by themselves, no sweeper looks for them.
+            # The lease is the row's own `not_before`: a dead worker's rows are due again without any sweeper.
             lease = now + timedelta(seconds=settings.DELIVERY_CLAIM_S)
             if not waiting.filter(pk__in=ids).update(claim=token, not_before=lease):
                 continue  # another worker was faster with every one of them; the next look finds others
@@ -50,7 +50,7 @@ def claim(*, edition: Edition) -> Claimed | None:
 
 
 def begin(delivery: Delivery) -> bool:
-    """From now on the row is in doubt. False, and nothing is written: the claim ran out, its reader left, or nobody may send."""
+    """From now on the row is in doubt. False, with nothing written: the claim ran out, its reader left, or nobody may send."""
     now = timezone.now()
     # The row's own columns stay outside of any sub-query: PostgreSQL asks only those again after it waited for another's lock.
     mine = Delivery.objects.filter(pk=delivery.pk, claim=delivery.claim, state=State.QUEUED)

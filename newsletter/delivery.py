@@ -171,8 +171,7 @@ class _Batch:
     def _send(self, delivery: Delivery, mailing: mail.Mailing) -> None:
         lost = False
         try:
-            message = mail.message(mailing=mailing, delivery=delivery)
-            taken = mail.send(over=self.over, name=str(delivery.pk), mail=message)
+            taken = mail.send_filled(over=self.over, mailing=mailing, delivery=delivery)
         except Refused as error:
             claims.end(delivery, State.FAILED, str(error))
         except ValueError as error:  # an address that no header can carry (Django's BadHeaderError is one)

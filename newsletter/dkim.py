@@ -37,7 +37,7 @@ class Signer:
     key: Key
 
     def header(self, data: bytes) -> bytes:
-        """The DKIM-Signature line with CRLF to put before `data`, a message with CRLF line ends. Relaxed headers, simple body."""
+        """The DKIM-Signature field to put before `data`, a message with CRLF line ends. Relaxed headers, simple body."""
         head, _, body = data.partition(b"\r\n\r\n")
         fields = _fields(head)
         # Of several fields of a name the last one counts first (RFC 6376, 5.4.2).

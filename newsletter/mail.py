@@ -2,11 +2,11 @@
 
 import io
 from dataclasses import dataclass
-from email.generator import BytesGenerator
 from email.mime.image import MIMEImage
 from email.utils import format_datetime, parseaddr
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
+from uuid import UUID
 
 import structlog
 from css_inline import CSSInliner
@@ -23,6 +23,7 @@ from newsletter import links
 from newsletter.errors import EditionTooLong
 from newsletter.models import Delivery, Edition, Subscriber
 from newsletter.reading import Reading, fingerprint, read
+from newsletter.sheet import Sheet, sheet, written
 from newsletter.transport import Taken, Transport
 from newsletter.words import one_line
 
@@ -38,6 +39,11 @@ log = structlog.get_logger()
 inliner = CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
 
 
+# Whose mail is written down once for all: what stands there for this reader is exchanged for each. No such host can exist.
+SOMEBODY = Subscriber(id=UUID(int=0), email="somebody@reader.invalid")
+OWN_HEADERS = ("To", "Message-ID", "Date", "List-Unsubscribe")
+
+
 @dataclass(frozen=True)
 class Mailing:
     """What all mails of an edition share; `shows` changes when something of it must no longer be sent."""
@@ -48,6 +54,12 @@ class Mailing:
     html: str
     pictures: tuple[MIMEImage, ...]
     shows: object
+
+    @cached_property
+    def sheet(self) -> Sheet:
+        """Somebody's mail as bytes, ready for each reader's own words."""
+        somebody = message(mailing=self, delivery=Delivery(subscriber=SOMEBODY, edition=self.edition))
+        return sheet(somebody.message(), headers=OWN_HEADERS, marks=[links.leave(SOMEBODY.pk)])
 
 
 def prepare(*, edition: Edition) -> Mailing:
@@ -85,11 +97,10 @@ def message(*, mailing: Mailing, delivery: Delivery) -> EmailMultiAlternatives:
         subscriber.email,
         mailing.subject,
         mailing.text.replace(LEAVE_MARK, leave),
-        message_id=f"<{delivery.pk}@{domain()}>",
         headers={
+            **_own_headers(delivery, leave),
             "List-Id": f"<{edition.recognizer.slug}.newsletter.{domain()}>",
             "List-Archive": f"<{links.archive(edition.recognizer.slug)}>",
-            "List-Unsubscribe": f"<{leave}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",  # RFC 8058
         },
     )
@@ -101,6 +112,14 @@ def message(*, mailing: Mailing, delivery: Delivery) -> EmailMultiAlternatives:
     return mail
 
 
+def filled(*, mailing: Mailing, delivery: Delivery) -> bytes:
+    """The same mail as `message` makes, as bytes, in a fraction of the time. Raises ValueError for an address that no header
+    can carry."""
+    mark, leave = links.leave(SOMEBODY.pk), links.leave(delivery.subscriber_id)
+    own = _own_headers(delivery, leave) | {"To": sanitize_address(delivery.subscriber.email, "utf-8")}
+    return mailing.sheet.filled(headers=own, text={mark: leave}, html={mark: str(escape(leave))})
+
+
 def confirmation(*, subscriber: Subscriber) -> EmailMultiAlternatives:
     """The question whether this address really asked; plain text, nothing to load."""
     context = {
@@ -110,7 +129,7 @@ def confirmation(*, subscriber: Subscriber) -> EmailMultiAlternatives:
     }
     subject = one_line(f"Please confirm: {subscriber.recognizer.name} newsletter", SUBJECT_CHARS)
     text = render_to_string("newsletter/confirmation.txt", context)
-    return _mail(subscriber.email, subject, text, message_id=f"<{confirmation_name(subscriber)}@{domain()}>", headers={})
+    return _mail(subscriber.email, subject, text, headers=_named(confirmation_name(subscriber)))
 
 
 def confirmation_name(subscriber: Subscriber) -> str:
@@ -121,20 +140,17 @@ def confirmation_name(subscriber: Subscriber) -> str:
 def send(*, over: Transport, name: str, mail: EmailMultiAlternatives) -> Taken:
     """Hand one mail to an open transport; returns the server's answer. Raises what the transport raises, ValueError for a
     mail that cannot be written down."""
-    return over.send(
-        name=name,
-        sender=sanitize_address(parseaddr(settings.MAIL_FROM)[1], "utf-8"),
-        recipient=sanitize_address(mail.to[0], "utf-8"),
-        data=as_bytes(mail),
-    )
+    return _hand_over(over, name, mail.to[0], as_bytes(mail))
+
+
+def send_filled(*, over: Transport, mailing: Mailing, delivery: Delivery) -> Taken:
+    """Hand a reader's copy of an edition to an open transport. Raises as `send`."""
+    return _hand_over(over, str(delivery.pk), delivery.subscriber.email, filled(mailing=mailing, delivery=delivery))
 
 
 def as_bytes(mail: EmailMultiAlternatives) -> bytes:
     """The message as it travels, with CRLF line ends."""
-    buffer = io.BytesIO()
-    # maxheaderlen 0: List-Unsubscribe stays on one line, where every program finds it; what is long is folded already.
-    BytesGenerator(buffer, mangle_from_=False, maxheaderlen=0).flatten(mail.message(), linesep="\r\n")
-    return buffer.getvalue()
+    return written(mail.message())
 
 
 def domain() -> str:
@@ -142,13 +158,22 @@ def domain() -> str:
     return parseaddr(settings.MAIL_FROM)[1].rpartition("@")[2] or "localhost"
 
 
-def _mail(to: str, subject: str, text: str, *, message_id: str, headers: dict[str, str]) -> EmailMultiAlternatives:
-    own = {
-        "Message-ID": message_id,
-        "Date": format_datetime(timezone.now()),
-        "Auto-Submitted": "auto-generated",  # RFC 3834: an out-of-office reply to it would help nobody
-    }
-    return EmailMultiAlternatives(subject, text, settings.MAIL_FROM, [to], headers=own | headers)
+def _mail(to: str, subject: str, text: str, *, headers: dict[str, str]) -> EmailMultiAlternatives:
+    automatic = {"Auto-Submitted": "auto-generated"}  # RFC 3834: an out-of-office reply to it would help nobody
+    return EmailMultiAlternatives(subject, text, settings.MAIL_FROM, [to], headers=automatic | headers)
+
+
+def _hand_over(over: Transport, name: str, to: str, data: bytes) -> Taken:
+    sender = sanitize_address(parseaddr(settings.MAIL_FROM)[1], "utf-8")
+    return over.send(name=name, sender=sender, recipient=sanitize_address(to, "utf-8"), data=data)
+
+
+def _own_headers(delivery: Delivery, leave: str) -> dict[str, str]:
+    return _named(str(delivery.pk)) | {"List-Unsubscribe": f"<{leave}>"}
+
+
+def _named(name: str) -> dict[str, str]:
+    return {"Message-ID": f"<{name}@{domain()}>", "Date": format_datetime(timezone.now())}
 
 
 def _html(reading: Reading, images: dict[int, str]) -> str:

@@ -59,7 +59,7 @@ def resume(*, edition: Edition, by: Any = None) -> None:
 
 
 def cancel(*, edition: Edition, by: Any = None) -> int:
-    """FROZEN or PAUSED → CANCELLED; returns how many rows get no mail. What is in flight ends as it ends. Raises NotBeingSent."""
+    """FROZEN or PAUSED → CANCELLED; how many rows get no mail. What is in flight ends as it ends. Raises NotBeingSent."""
     with transaction.atomic():
         _move(edition, [State.FROZEN, State.PAUSED], State.CANCELLED, Verb.CANCEL, by)
         return cancel_queued(edition_id=edition.pk)

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                 ('domain', models.CharField(max_length=254, primary_key=True, serialize=False)),
                 ('next_at', models.DateTimeField(help_text='the next mail is due then; a burst may be ahead of it by a second')),
                 ('promised_at', models.DateTimeField(help_text='rows that had to wait were put off until then, one behind another')),
-                ('refusals', models.PositiveSmallIntegerField(default=0, help_text='421 or 452 in a row; one mail at a time until one is taken')),
+                ('refusals', models.PositiveSmallIntegerField(default=0, help_text='421 or 452 in a row; one mail on trial until one is taken')),
                 ('closed_until', models.DateTimeField(blank=True, null=True)),
             ],
         ),
