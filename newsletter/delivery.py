@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -14,7 +15,7 @@ from django.utils import timezone
 from newsletter import claims, mail, pace
 from newsletter.models import Delivery, Edition
 from newsletter.reading import fingerprint
-from newsletter.transport import Later, Lost, Refused, Transport, Unreachable, transport
+from newsletter.transport import Later, Lost, NotBegun, Refused, Transport, Unreachable, transport
 
 LOSSES_IN_A_ROW = 2  # a server that breaks two conversations in a row is left alone until the sweeper rings again
 HELD_BACK = [Edition.State.PAUSED, Edition.State.CANCELLED]
@@ -101,9 +102,11 @@ class _Batch:
         self.deadline = timezone.now() + timedelta(seconds=settings.DELIVERY_BATCH_S)
         self.mailing: mail.Mailing | None = None
         self.rows: list[Delivery] = []  # claimed, not begun
+        self.begun: Delivery | None = None  # the last one
         self.answer: Callable[[], None] | None = None  # the last answer, not yet noted
         self.opens: datetime | None = None  # the pace lets rows go again then
         self.probed: frozenset[str] = frozenset()  # domains that rested and get one mail on trial
+        self.written: tuple[object, object, bytes] = None, None, b""  # of which row, which mailing, its bytes
         self.losses = 0
         self.sent = 0
 
@@ -140,19 +143,14 @@ class _Batch:
         return True
 
     def _one(self, tick: Callable[[], object]) -> None:
-        delivery = self.rows[-1]  # stays among the claimed ones, which are given back, until it is begun
         self.over.open()  # an unreachable server must not cost a row one of its attempts
         mailing = self._mailing()
-        with transaction.atomic():  # one commit for what became of the last mail and for this one's beginning
-            if self.answer is not None:
-                self.answer()
-            begun = claims.begin(delivery)
-        self.answer = None
-        if begun:
-            self.rows.pop()
+        delivery = self.rows.pop()
+        try:
             self._send(delivery, mailing)
-        elif claims.drop_departed(delivery) or self._allowed():
-            self.rows.pop()  # its reader has left, or its claim ran out and another worker has it
+        except NotBegun:
+            if not claims.drop_departed(delivery) and not self._allowed():
+                self.rows.append(delivery)  # and is given back with them; else another worker has it
         tick()
 
     def _allowed(self) -> bool:
@@ -171,10 +169,19 @@ class _Batch:
     def _send(self, delivery: Delivery, mailing: mail.Mailing) -> None:
         lost = False
         try:
-            taken = mail.send_filled(over=self.over, mailing=mailing, delivery=delivery)
+            taken = mail.hand_over(
+                over=self.over,
+                name=str(delivery.pk),
+                to=delivery.subscriber.email,
+                data=self._written(delivery, mailing),
+                begin=partial(self._begin, delivery),
+                meanwhile=partial(self._write_next, mailing),
+            )
         except Refused as error:
             claims.end(delivery, State.FAILED, str(error))
         except ValueError as error:  # an address that no header can carry (Django's BadHeaderError is one)
+            if self.begun is not delivery:
+                self._begin(delivery)
             claims.end(delivery, State.FAILED, f"not sent: {error}")
         except Later as error:
             claims.later(delivery, str(error))
@@ -194,6 +201,28 @@ class _Batch:
             self.sent += 1
             self._speed_up(pace.domain_of(delivery))
         self.losses = self.losses + 1 if lost else 0
+
+    def _begin(self, delivery: Delivery) -> None:
+        with transaction.atomic():  # one commit for what became of the last mail and for this one's beginning
+            if self.answer is not None:
+                self.answer()
+            begun = claims.begin(delivery)
+        self.answer = None
+        if not begun:
+            raise NotBegun
+        self.begun = delivery
+
+    def _written(self, delivery: Delivery, mailing: mail.Mailing) -> bytes:
+        for_row, of_mailing, data = self.written
+        if for_row == delivery.pk and of_mailing is mailing:
+            return data
+        return mail.filled(mailing=mailing, delivery=delivery)
+
+    def _write_next(self, mailing: mail.Mailing) -> None:
+        """While the server is busy with one mail, the next one is written."""
+        if self.rows:
+            with suppress(ValueError):  # its own turn comes to that
+                self.written = self.rows[-1].pk, mailing, mail.filled(mailing=mailing, delivery=self.rows[-1])
 
     def _note(self) -> None:
         if self.answer is not None:

@@ -8,6 +8,7 @@ import re
 import smtplib
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ SLOW_DOWN = {421, 452}  # too many connections, too many messages: what mailbox 
 ANSWER_CHARS = 300  # of a server's answer that are kept; the column's length
 END_OF_DATA = b".\r\n"
 EXAMPLE = "Set it like smtp://user:password@host:587?starttls=1."
+Call = Callable[[], None]
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 
 
@@ -61,11 +63,25 @@ class Taken:
     provider_id: str = ""
 
 
+class NotBegun(Exception):
+    """Whoever sends has found out that this message must not be sent. Nothing of it left."""
+
+
+def nothing() -> None:
+    """What there is to do beside most messages."""
+
+
 class Transport(Protocol):
-    """`open` connects where that is needed, again after a loss. `name` is unique for a message and its repetitions."""
+    """`open` connects where that is needed, again after a loss. `name` is unique for a message and its repetitions.
+
+    `begin` is called before anything leaves that could be delivered, and may raise NotBegun, which `send` passes on.
+    `meanwhile` is called while the server is busy with the message. Both cost no time where a server is waited for.
+    """
 
     def open(self) -> None: ...
-    def send(self, *, name: str, sender: str, recipient: str, data: bytes) -> Taken: ...
+    def send(
+        self, *, name: str, sender: str, recipient: str, data: bytes, begin: Call = nothing, meanwhile: Call = nothing
+    ) -> Taken: ...
     def close(self) -> None: ...
 
 
@@ -117,7 +133,10 @@ class FolderTransport:
         except OSError as error:
             raise Unreachable(f"{self.folder} cannot be made: {error.strerror}") from error
 
-    def send(self, *, name: str, sender: str, recipient: str, data: bytes) -> Taken:
+    def send(
+        self, *, name: str, sender: str, recipient: str, data: bytes, begin: Call = nothing, meanwhile: Call = nothing
+    ) -> Taken:
+        begin()
         path = self.folder / f"{name}.eml"
         if path.exists() and path.stat().st_size:  # a power cut may leave an empty one, see write_whole
             return Taken("written before")
@@ -150,26 +169,31 @@ class SmtpTransport:
                 raise Unreachable(f"{self.server.host}:{self.server.port}: {_reason(error)}") from error
             self.sent = 0
 
-    def send(self, *, name: str, sender: str, recipient: str, data: bytes) -> Taken:
-        """The server's answer to the whole message. Raises Refused, Later, Lost."""
+    def send(
+        self, *, name: str, sender: str, recipient: str, data: bytes, begin: Call = nothing, meanwhile: Call = nothing
+    ) -> Taken:
+        """The server's answer to the whole message. Raises Refused, Later, Lost, NotBegun."""
         assert self.connection is not None, "open first"
         smtp, handed_over = self.connection, False
         data = _with_crlf(data)
         if self.signer is not None:
             data = self.signer.header(data) + data
         try:
-            options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") else []
-            self._expect(250, *smtp.mail(sender, options))
+            options = " BODY=8BITMIME" if smtp.has_extn("8bitmime") and not data.isascii() else ""
+            smtp.putcmd("MAIL", f"FROM:{smtplib.quoteaddr(sender)}{options}")
+            begin()
+            self._expect(250, *smtp.getreply())
             self._expect(250, *smtp.rcpt(recipient))
             self._expect(354, *smtp.docmd("DATA"))
             smtp.send(_stuffed(data))
             handed_over = True  # the next bytes complete the message; without them the server must not deliver it
             smtp.send(END_OF_DATA)
+            meanwhile()
             answer = self._expect(250, *smtp.getreply())
         except OSError as error:  # smtplib's own errors are OSErrors too
             self._drop()
             raise Lost(_reason(error), handed_over=handed_over) from error
-        except ValueError:  # an address that SMTP cannot carry, found halfway: the conversation cannot be gone on with
+        except (NotBegun, ValueError):  # or an address that SMTP cannot carry: a conversation that ends halfway is no use
             self._drop()
             raise
         self.sent += 1
