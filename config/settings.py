@@ -86,6 +86,11 @@ MAIL_FROM = env.text("MAIL_FROM", f"Photorally <newsletter@{_SITE.hostname or 'l
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = MAIL_FROM
 MAIL_TIMEOUT_S = env.whole("MAIL_TIMEOUT_S", 30, least=1, most=300, unit="seconds")
 
+# DKIM for plain SMTP, where the relay does not sign: a private key in PEM (RSA or Ed25519); unset: nothing is signed here.
+DKIM_KEY_FILE = env.text("DKIM_KEY_FILE")
+DKIM_SELECTOR = env.text("DKIM_SELECTOR")
+DKIM_DOMAIN = env.text("DKIM_DOMAIN", MAIL_FROM.rpartition("@")[2].rstrip("> "))
+
 # How many proxies stand in front and append to X-Forwarded-For. 0: the header is never read, anybody can write it.
 TRUSTED_PROXIES = env.whole("TRUSTED_PROXIES", 0, least=0, most=10, unit="proxies")
 
@@ -302,6 +307,15 @@ MAIL_HTML_MAX_BYTES = 100_000  # bytes of a mail's HTML part; large webmailers c
 MAIL_PHOTO_SIDE = 640  # pixels of a photo in a mail: sharp on a phone, some 50 KB
 MAIL_RETRY_S = (300, 1800, 7200, 28_800)  # seconds to wait after each temporary refusal; after the last one it has failed
 MAIL_PER_CONNECTION = 100  # messages before a new SMTP connection; servers commonly close one at this number
+# Sending: claims, pace, signatures (docs/how-an-edition-is-sent.md).
+DELIVERY_CLAIM = 32  # rows a worker claims at once: one commit for all of them; a killed worker's rows wait for the lease
+DELIVERY_CLAIM_S = 120  # seconds until claimed rows that were not begun are free again; a late worker just finds them taken
+DELIVERY_LINGER_S = 10  # seconds a worker waits for rows that the pace put off, rather than leave them to the sweeper
+# Large mailbox providers slow senders down who come in bursts; 50,000 readers of one provider take 17 minutes. 0: no pace.
+MAIL_DOMAIN_PER_S = env.whole("MAIL_DOMAIN_PER_S", 50, least=0, most=10_000, unit="mails per second and domain")
+MAIL_BURST_S = 1  # seconds of a domain's pace that may go at once
+MAIL_BACKOFF_S = 10  # seconds a domain rests after 421 or 452; doubled each time until it takes a mail
+MAIL_BACKOFF_MAX_S = 3600  # seconds; the ladder of retries is longer, so nothing fails for the rest
 
 # ---- Django ------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [

@@ -1,56 +1,63 @@
-"""INBOX: sends a frozen edition, one claimed row after another. Nothing is sent twice; every doubt is listed as `unknown`."""
+"""INBOX: sends a frozen edition, row after row. Nothing is sent twice; every doubt is listed as `unknown`."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
-from uuid import UUID
+from functools import partial
 
 import structlog
 from django.conf import settings
-from django.db.models import Count, Exists, F, OuterRef
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
-from newsletter import mail, suppression
-from newsletter.models import Delivery, Edition, Subscriber
+from newsletter import claims, mail, pace, suppression
+from newsletter.models import Delivery, Edition
 from newsletter.reading import fingerprint
-from newsletter.transport import ANSWER_CHARS, Later, Lost, Refused, Transport, Unreachable, transport
+from newsletter.transport import Later, Lost, NotBegun, Refused, Transport, Unreachable, transport
 
-LOOKAHEAD = 50  # queued ids read at once; each is still claimed alone, so a longer list only costs more lost claims
 LOSSES_IN_A_ROW = 2  # a server that breaks two conversations in a row is left alone until the sweeper rings again
+HELD_BACK = [Edition.State.PAUSED, Edition.State.CANCELLED]
 
 log = structlog.get_logger()
 State = Delivery.State
+sleep = time.sleep
 
 
 def due() -> list[int]:
-    """Frozen editions with something to do: rows to send, claims gone stale, or nothing left so that they are finished."""
+    """Editions with something to do: rows to send, doubts gone stale, rows of a cancelled one, or nothing left at all."""
     now = timezone.now()
     rows = Delivery.objects.filter(edition=OuterRef("pk"))
-    waiting = rows.filter(state=State.QUEUED, not_before__lte=now)
-    stale = rows.filter(state=State.SENDING, claimed_at__lt=_stale_before(now))
+    queued = rows.filter(state=State.QUEUED)
+    stale = rows.filter(state=State.SENDING, claimed_at__lt=claims.stale_before(now))
     open_rows = rows.filter(state__in=[State.QUEUED, State.SENDING])
-    frozen = Edition.objects.filter(state=Edition.State.FROZEN)
-    found = frozen.filter(Exists(waiting) | Exists(stale) | ~Exists(open_rows))
+    frozen = Q(state=Edition.State.FROZEN) & (Exists(queued.filter(not_before__lte=now)) | Exists(stale) | ~Exists(open_rows))
+    cancelled = Q(state=Edition.State.CANCELLED) & Exists(queued)
+    found = Edition.objects.filter(frozen | cancelled | (Q(state__in=HELD_BACK) & Exists(stale)))
     return list(found.order_by("frozen_at", "pk").values_list("pk", flat=True))
 
 
 def deliver(*, edition_id: int, tick: Callable[[], object] = lambda: None) -> int:
     """Send what is due of a frozen edition for at most DELIVERY_BATCH_S; returns how many mails were handed over.
 
-    Safe to call anywhere, any number of times, at the same time: each row is claimed by a conditional UPDATE. `tick` is called
+    Safe to call anywhere, any number of times, at the same time: rows are claimed by a conditional UPDATE. `tick` is called
     after each row. What is left waits for its `not_before` or the sweeper. Raises EditionTooLong.
     """
+    sweep_stale()
     edition = Edition.objects.select_related("recognizer").filter(pk=edition_id, state=Edition.State.FROZEN).first()
     if edition is None:
+        cancel_queued(edition_id=edition_id)
         return 0
-    sweep_stale()
     over = transport()
     try:
         sent = _Batch(edition, over).run(tick)
-    except Unreachable as error:  # no row was touched: the sweeper rings again
+    except Unreachable as error:  # no row lost an attempt: the sweeper rings again
         log.warning("mail server unreachable", edition=edition_id, reason=str(error))
         return 0
     finally:
         over.close()
+    cancel_queued(edition_id=edition_id)  # what was in flight while somebody cancelled may have come back into the queue
     finish(edition_id=edition_id)
     return sent
 
@@ -58,11 +65,18 @@ def deliver(*, edition_id: int, tick: Callable[[], object] = lambda: None) -> in
 def sweep_stale() -> int:
     """Rows whose sender fell silent: nobody knows whether their mail left, so it is never sent again. Returns how many."""
     now = timezone.now()
-    stale = Delivery.objects.filter(state=State.SENDING, claimed_at__lt=_stale_before(now))
+    stale = Delivery.objects.filter(state=State.SENDING, claimed_at__lt=claims.stale_before(now))
     found = stale.update(state=State.UNKNOWN, ended_at=now, answer="the sender stopped before it noted an answer")
     if found:
         log.warning("deliveries in doubt", count=found)
     return found
+
+
+def cancel_queued(*, edition_id: int) -> int:
+    """Rows of a cancelled edition that were not begun get no mail; returns how many."""
+    cancelled = Edition.objects.filter(pk=OuterRef("edition"), state=Edition.State.CANCELLED)
+    rows = Delivery.objects.filter(Exists(cancelled), edition=edition_id, state=State.QUEUED)
+    return rows.update(state=State.CANCELLED, ended_at=timezone.now(), claim=None)
 
 
 def finish(*, edition_id: int) -> bool:
@@ -87,36 +101,64 @@ class _Batch:
         self.over = over
         self.deadline = timezone.now() + timedelta(seconds=settings.DELIVERY_BATCH_S)
         self.mailing: mail.Mailing | None = None
+        self.rows: list[Delivery] = []  # claimed, not begun
+        self.begun: Delivery | None = None  # the last one
+        self.answer: Callable[[], None] | None = None  # the last answer, not yet noted
+        self.opens: datetime | None = None  # the pace lets rows go again then
+        self.probed: frozenset[str] = frozenset()  # domains that rested and get one mail on trial
+        self.written: tuple[object, object, bytes] = None, None, b""  # of which row, which mailing, its bytes
         self.losses = 0
         self.sent = 0
 
     def run(self, tick: Callable[[], object]) -> int:
-        for row_id in self._waiting():
-            self.over.open()  # before the claim: an unreachable server must not cost a row one of its attempts
-            mailing = self._mailing()
-            delivery = _claim(row_id)
-            if delivery is None:
-                continue  # another worker has it
-            if delivery.subscriber is None or delivery.subscriber.state != Subscriber.State.CONFIRMED:
-                _end(delivery, State.SUPPRESSED, "")
-            else:
-                self._send(delivery, mailing)
-            tick()
-            if self.losses >= LOSSES_IN_A_ROW:
-                break
+        try:
+            while self._more():
+                self._one(tick)
+        finally:
+            self._note()
+            claims.put_off(self.rows, timezone.now())
         return self.sent
 
-    def _waiting(self) -> Iterator[UUID]:
-        """Ids that were queued and due when read, until there are none or time is up."""
-        while timezone.now() < self.deadline:
-            rows = Delivery.objects.filter(edition=self.edition, state=State.QUEUED, not_before__lte=timezone.now())
-            ids = list(rows.order_by("not_before", "pk").values_list("pk", flat=True)[:LOOKAHEAD])
-            if not ids:
-                return
-            for row_id in ids:
-                if timezone.now() >= self.deadline:
-                    return
-                yield row_id
+    def _more(self) -> bool:
+        """Whether a claimed row is at hand and may be begun; claims more, and waits for the pace, as long as time is left."""
+        while timezone.now() < self.deadline and self.losses < LOSSES_IN_A_ROW:
+            if self.rows:
+                return True
+            self._note()  # claiming may wait for other workers: the answer is kept before
+            found = claims.claim(edition=self.edition)
+            if found is None and not self._linger():
+                return False
+            if found is not None:
+                self.rows, self.probed = found.rows, self.probed | found.probed
+                self.opens = min(filter(None, (self.opens, found.opens)), default=None)
+        return False
+
+    def _linger(self) -> bool:
+        """Nothing is due: wait for what the pace put off, if that is near."""
+        wait = (self.opens - timezone.now()).total_seconds() if self.opens else settings.DELIVERY_LINGER_S + 1
+        self.opens = None
+        if wait > settings.DELIVERY_LINGER_S:
+            return False
+        sleep(max(wait, 0.01))
+        return True
+
+    def _one(self, tick: Callable[[], object]) -> None:
+        self.over.open()  # an unreachable server must not cost a row one of its attempts
+        mailing = self._mailing()
+        delivery = self.rows.pop()
+        try:
+            self._send(delivery, mailing)
+        except NotBegun:
+            if not claims.drop_departed(delivery) and not self._allowed():
+                self.rows.append(delivery)  # and is given back with them; else another worker has it
+        tick()
+
+    def _allowed(self) -> bool:
+        """Whether the edition may still be sent; when not, the batch is over."""
+        allowed = Edition.objects.filter(pk=self.edition.pk, state=Edition.State.FROZEN).exists()
+        if not allowed:
+            self.deadline = timezone.now()
+        return allowed
 
     def _mailing(self) -> mail.Mailing:
         """Prepared once, and again when a photo or a name of it was taken back meanwhile."""
@@ -127,55 +169,75 @@ class _Batch:
     def _send(self, delivery: Delivery, mailing: mail.Mailing) -> None:
         lost = False
         try:
-            message = mail.message(mailing=mailing, delivery=delivery)
-            answer = mail.send(over=self.over, name=str(delivery.pk), mail=message)
+            taken = mail.hand_over(
+                over=self.over,
+                name=str(delivery.pk),
+                to=delivery.reader.email,
+                data=self._written(delivery, mailing),
+                begin=partial(self._begin, delivery),
+                meanwhile=partial(self._write_next, mailing),
+            )
         except Refused as error:
-            _end(delivery, State.FAILED, str(error))
+            claims.end(delivery, State.FAILED, str(error))
             suppression.refused(delivery=delivery, answer=str(error))
         except ValueError as error:  # an address that no header can carry (Django's BadHeaderError is one)
-            _end(delivery, State.FAILED, f"not sent: {error}")
+            if self.begun is not delivery:
+                self._begin(delivery)
+            claims.end(delivery, State.FAILED, f"not sent: {error}")
         except Later as error:
-            _later(delivery, str(error))
+            claims.later(delivery, str(error))
+            if error.slow_down:
+                self._slow_down(pace.domain_of(delivery))
+        except Unreachable as error:
+            claims.untried(delivery, str(error))
+            raise
         except Lost as error:
             lost = True
             if error.handed_over:
-                _end(delivery, State.UNKNOWN, f"connection lost after the message: {error}")
+                claims.end(delivery, State.UNKNOWN, f"connection lost after the message: {error}")
             else:
-                _later(delivery, f"connection lost before the message: {error}")
+                claims.later(delivery, f"connection lost before the message: {error}")
         else:
-            _end(delivery, State.SENT, answer)
+            self.answer = partial(claims.end, delivery, State.SENT, taken.answer, taken.provider_id)
             self.sent += 1
+            self._speed_up(pace.domain_of(delivery))
         self.losses = self.losses + 1 if lost else 0
 
+    def _begin(self, delivery: Delivery) -> None:
+        with transaction.atomic():  # one commit for what became of the last mail and for this one's beginning
+            if self.answer is not None:
+                self.answer()
+            begun = claims.begin(delivery)
+        self.answer = None
+        if not begun:
+            raise NotBegun
+        self.begun = delivery
 
-def _claim(row_id: UUID) -> Delivery | None:
-    now = timezone.now()
-    # The row count is the claim: of two workers who read the same id, one gets 1 and the other 0.
-    free = Delivery.objects.filter(pk=row_id, state=State.QUEUED, not_before__lte=now)
-    if not free.update(state=State.SENDING, claimed_at=now, attempts=F("attempts") + 1):
-        return None
-    return Delivery.objects.select_related("subscriber").get(pk=row_id)
+    def _written(self, delivery: Delivery, mailing: mail.Mailing) -> bytes:
+        for_row, of_mailing, data = self.written
+        if for_row == delivery.pk and of_mailing is mailing:
+            return data
+        return mail.filled(mailing=mailing, delivery=delivery)
 
+    def _write_next(self, mailing: mail.Mailing) -> None:
+        """While the server is busy with one mail, the next one is written."""
+        if self.rows:
+            with suppress(ValueError):  # its own turn comes to that
+                self.written = self.rows[-1].pk, mailing, mail.filled(mailing=mailing, delivery=self.rows[-1])
 
-def _end(delivery: Delivery, state: str, answer: str) -> None:
-    _note(delivery, state=state, ended_at=timezone.now(), answer=answer[:ANSWER_CHARS])
+    def _note(self) -> None:
+        if self.answer is not None:
+            self.answer()
+        self.answer = None
 
+    def _slow_down(self, domain: str) -> None:
+        """The domain rests; its rows that wait here go back, the others go on."""
+        until = pace.slow_down(domain)
+        theirs = [row for row in self.rows if pace.domain_of(row) == domain]
+        claims.put_off(theirs, until)
+        self.rows = [row for row in self.rows if pace.domain_of(row) != domain]
 
-def _later(delivery: Delivery, answer: str) -> None:
-    """Back into the queue, further down the ladder each time; failed when the ladder ends."""
-    if delivery.attempts > len(settings.MAIL_RETRY_S):
-        _end(delivery, State.FAILED, f"given up after {delivery.attempts} tries: {answer}")
-        return
-    wait = timedelta(seconds=settings.MAIL_RETRY_S[delivery.attempts - 1])
-    _note(delivery, state=State.QUEUED, claimed_at=None, not_before=timezone.now() + wait, answer=answer[:ANSWER_CHARS])
-
-
-def _note(delivery: Delivery, **changes: object) -> None:
-    # The attempt is the fence. A sender that was slower than the lease still knows better than the sweeper's `unknown`, and
-    # as `unknown` is never claimed, nobody else can have touched the row.
-    mine = Delivery.objects.filter(pk=delivery.pk, attempts=delivery.attempts, state__in=[State.SENDING, State.UNKNOWN])
-    mine.update(**changes)
-
-
-def _stale_before(now: datetime) -> datetime:
-    return now - timedelta(seconds=settings.DELIVERY_LEASE_S)
+    def _speed_up(self, domain: str) -> None:
+        if domain in self.probed:
+            pace.speed_up(domain)
+            self.probed -= {domain}

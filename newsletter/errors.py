@@ -31,6 +31,10 @@ class NotADraft(Problem):
     status, code, title = 409, "not-a-draft", "This edition is frozen already."
 
 
+class NotBeingSent(Problem):
+    status, code, title = 409, "not-being-sent", "This edition's sending is not at that point."
+
+
 class EditionTooLong(Problem):
     status, code, title = 422, "edition-too-long", "The mail of this edition would be cut off."
 

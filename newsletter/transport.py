@@ -8,6 +8,7 @@ import re
 import smtplib
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail.utils import DNS_NAME
 
 from config.files import write_whole
+from newsletter import dkim
 
 SHUTTING_DOWN = 421  # RFC 5321: the server closes the connection after this answer
+SLOW_DOWN = {421, 452}  # too many connections, too many messages: what mailbox providers answer to who is too fast
 ANSWER_CHARS = 300  # of a server's answer that are kept; the column's length
 END_OF_DATA = b".\r\n"
 EXAMPLE = "Set it like smtp://user:password@host:587?starttls=1."
+Call = Callable[[], None]
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 
 
@@ -32,7 +36,11 @@ class Refused(Exception):
 
 
 class Later(Exception):
-    """The server does not take this message now (4xx)."""
+    """The server does not take this message now (4xx). `slow_down`: its recipient's domain gets too much at once."""
+
+    def __init__(self, reason: str, *, slow_down: bool = False) -> None:
+        super().__init__(reason)
+        self.slow_down = slow_down
 
 
 class Lost(Exception):
@@ -44,14 +52,36 @@ class Lost(Exception):
 
 
 class Unreachable(Exception):
-    """There is no mail server to talk to: no message was tried."""
+    """There is no mail server to talk to, or it takes no mail of anybody now: no message was tried."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The server's last word, and the name it gave the message where it is a provider's."""
+
+    answer: str
+    provider_id: str = ""
+
+
+class NotBegun(Exception):
+    """Whoever sends has found out that this message must not be sent. Nothing of it left."""
+
+
+def nothing() -> None:
+    """What there is to do beside most messages."""
 
 
 class Transport(Protocol):
-    """`open` connects where that is needed, again after a loss. `name` is unique for a message and its repetitions."""
+    """`open` connects where that is needed, again after a loss. `name` is unique for a message and its repetitions.
+
+    `begin` is called before anything leaves that could be delivered, and may raise NotBegun, which `send` passes on.
+    `meanwhile` is called while the server is busy with the message. Both cost no time where a server is waited for.
+    """
 
     def open(self) -> None: ...
-    def send(self, *, name: str, sender: str, recipient: str, data: bytes) -> str: ...
+    def send(
+        self, *, name: str, sender: str, recipient: str, data: bytes, begin: Call = nothing, meanwhile: Call = nothing
+    ) -> Taken: ...
     def close(self) -> None: ...
 
 
@@ -60,7 +90,11 @@ def transport() -> Transport:
     parts = urlsplit(settings.EMAIL_URL)
     if parts.scheme == "file":
         return FolderTransport(Path(unquote(parts.path)))
-    return SmtpTransport(server(settings.EMAIL_URL))
+    if parts.scheme.startswith("anymail+"):
+        from newsletter.provider import ProviderTransport  # Anymail and requests: only where a provider is used
+
+        return ProviderTransport(settings.EMAIL_URL)
+    return SmtpTransport(server(settings.EMAIL_URL), dkim.signer())
 
 
 @dataclass(frozen=True)
@@ -99,15 +133,18 @@ class FolderTransport:
         except OSError as error:
             raise Unreachable(f"{self.folder} cannot be made: {error.strerror}") from error
 
-    def send(self, *, name: str, sender: str, recipient: str, data: bytes) -> str:
+    def send(
+        self, *, name: str, sender: str, recipient: str, data: bytes, begin: Call = nothing, meanwhile: Call = nothing
+    ) -> Taken:
+        begin()
         path = self.folder / f"{name}.eml"
         if path.exists() and path.stat().st_size:  # a power cut may leave an empty one, see write_whole
-            return "written before"
+            return Taken("written before")
         try:
             write_whole(path, data)
         except OSError as error:
             raise Lost(f"{self.folder}: {error.strerror}", handed_over=False) from error
-        return f"written to {path.name}"
+        return Taken(f"written to {path.name}")
 
     def close(self) -> None:
         """Nothing stays open between two files."""
@@ -116,8 +153,9 @@ class FolderTransport:
 class SmtpTransport:
     """One connection for many messages."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, signer: dkim.Signer | None = None) -> None:
         self.server = server
+        self.signer = signer
         self.connection: smtplib.SMTP | None = None
         self.sent = 0
 
@@ -131,27 +169,35 @@ class SmtpTransport:
                 raise Unreachable(f"{self.server.host}:{self.server.port}: {_reason(error)}") from error
             self.sent = 0
 
-    def send(self, *, name: str, sender: str, recipient: str, data: bytes) -> str:
-        """The server's answer to the whole message. Raises Refused, Later, Lost."""
+    def send(
+        self, *, name: str, sender: str, recipient: str, data: bytes, begin: Call = nothing, meanwhile: Call = nothing
+    ) -> Taken:
+        """The server's answer to the whole message. Raises Refused, Later, Lost, NotBegun."""
         assert self.connection is not None, "open first"
         smtp, handed_over = self.connection, False
+        data = _with_crlf(data)
+        if self.signer is not None:
+            data = self.signer.header(data) + data
         try:
-            options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") else []
-            self._expect(250, *smtp.mail(sender, options))
+            options = " BODY=8BITMIME" if smtp.has_extn("8bitmime") and not data.isascii() else ""
+            smtp.putcmd("MAIL", f"FROM:{smtplib.quoteaddr(sender)}{options}")
+            begin()
+            self._expect(250, *smtp.getreply())
             self._expect(250, *smtp.rcpt(recipient))
             self._expect(354, *smtp.docmd("DATA"))
             smtp.send(_stuffed(data))
             handed_over = True  # the next bytes complete the message; without them the server must not deliver it
             smtp.send(END_OF_DATA)
+            meanwhile()
             answer = self._expect(250, *smtp.getreply())
         except OSError as error:  # smtplib's own errors are OSErrors too
             self._drop()
             raise Lost(_reason(error), handed_over=handed_over) from error
-        except ValueError:  # an address that SMTP cannot carry, found halfway: the conversation cannot be gone on with
+        except (NotBegun, ValueError):  # or an address that SMTP cannot carry: a conversation that ends halfway is no use
             self._drop()
             raise
         self.sent += 1
-        return answer
+        return Taken(answer)
 
     def close(self) -> None:
         if self.connection is not None:
@@ -195,7 +241,7 @@ class SmtpTransport:
         if 500 <= code < 600:
             raise Refused(answer)
         if 400 <= code < 500:
-            raise Later(answer)
+            raise Later(answer, slow_down=code in SLOW_DOWN)
         # -1 or a success code of the wrong kind: whoever answers like this is no mail server to rely on.
         raise smtplib.SMTPServerDisconnected(f"unexpected answer: {answer}")
 
@@ -211,12 +257,16 @@ class SmtpTransport:
         self.connection = None
 
 
+def _with_crlf(data: bytes) -> bytes:
+    """CRLF line ends, and one at the end. Counting is much faster than rewriting what is right already."""
+    if not data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r"):
+        data = re.sub(rb"\r\n|\r|\n", b"\r\n", data)
+    return data if data.endswith(b"\r\n") else data + b"\r\n"
+
+
 def _stuffed(data: bytes) -> bytes:
-    """CRLF line ends, a leading dot doubled (RFC 5321, 4.5.2), and a line end at the end."""
-    lines = re.sub(rb"\r\n|\r|\n", b"\r\n", data)
-    if not lines.endswith(b"\r\n"):
-        lines += b"\r\n"
-    return re.sub(rb"(?m)^\.", b"..", lines)
+    """A leading dot doubled (RFC 5321, 4.5.2)."""
+    return re.sub(rb"(?m)^\.", b"..", data) if data.startswith(b".") or b"\n." in data else data
 
 
 def _reason(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 import time_machine
+from django.core.mail import EmailMultiAlternatives
 from django.utils import timezone
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
@@ -20,6 +21,7 @@ from collector.storage import store
 from newsletter import links, mail
 from newsletter.edition import compose, freeze
 from newsletter.models import Delivery, Edition, Subscriber
+from newsletter.sheet import sheet
 from newsletter.words import DIRECTION_MARKS, one_line
 
 
@@ -203,3 +205,65 @@ def test_one_line_is_one_line_of_the_asked_length(text: str, limit: int) -> None
 def test_one_line_keeps_what_people_write() -> None:
     assert one_line("Zoë  Ångström\tنورا 山田 👩‍👩‍👧", 80) == "Zoë Ångström نورا 山田 👩‍👩‍👧"
     assert one_line("abcdef", 4) == "abc…"
+
+
+def flat(message) -> list[tuple]:
+    """What a reader's program sees of each part."""
+    parts = []
+    for part in message.walk():
+        headers = [(name, value) for name, value in part.items() if name != "Content-Transfer-Encoding"]
+        headers = [(name, value.partition("boundary=")[0]) for name, value in headers]
+        body = None if part.is_multipart() else part.get_payload(decode=True).replace(b"\r\n", b"\n")
+        parts.append((headers, body))
+    return parts
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("title", ["Plain", "Größte Münzen 🪙 \u202e", "x" * 10_000, ".\n.\r\nBcc: all@example.org"])
+def test_a_filled_sheet_is_the_mail_that_django_would_have_written_down(delivery, title: str) -> None:
+    delivery.edition.title = title[:120]
+    delivery.edition.introduction = f"{title}\n.\nA line with blanks at its end  \n" + "long words " * 300
+    mailing = mail.prepare(edition=delivery.edition)
+    filled = mail.filled(mailing=mailing, delivery=delivery)
+    ours = message_from_bytes(filled, policy=policy.default)
+    djangos = message_from_bytes(mail.as_bytes(mail.message(mailing=mailing, delivery=delivery)), policy=policy.default)
+    assert flat(ours) == flat(djangos)
+    assert links.leave(delivery.subscriber_id) in ours.get_body(["plain"]).get_content()
+    assert filled.isascii() and b"\n" not in filled.replace(b"\r\n", b"")
+    texts = [part.get_payload() for part in message_from_bytes(filled).walk() if part.get_content_maintype() == "text"]
+    assert len(texts) == 2 and all(len(line) <= 76 for text in texts for line in text.splitlines())
+    assert b"somebody" not in filled and mail.LEAVE_MARK.encode() not in filled
+
+
+@pytest.mark.django_db
+def test_a_sheet_is_filled_anew_for_each_reader_and_keeps_nothing_of_the_last_one(delivery) -> None:
+    other = Subscriber.objects.create(recognizer=delivery.edition.recognizer, email="other@example.net", state="confirmed")
+    theirs = Delivery.objects.create(edition=delivery.edition, subscriber=other)
+    mailing = mail.prepare(edition=delivery.edition)
+    first, second, again = (mail.filled(mailing=mailing, delivery=row) for row in (delivery, theirs, delivery))
+    assert first == again != second
+    assert b"reader@example.org" not in second and links.leave(delivery.subscriber_id).encode() not in second
+
+
+@given(words=st.text(max_size=300), before=st.text(max_size=200), after=st.text(max_size=200))
+@example(words="=", before="x" * 76, after=" ")
+@example(words="a\r\nb\rc", before="trailing ", after="\n")
+def test_words_put_into_a_sheet_are_read_as_they_were_written(words: str, before: str, after: str) -> None:
+    made = EmailMultiAlternatives("s", f"{before}MARK-1{after}", "a@example.org", ["b@example.org"], headers={"X-Own": "x"})
+    made.attach_alternative(f"{before}MARK-1{after}MARK-1", "text/html")
+    data = sheet(made.message(), headers=["X-Own"], marks=["MARK-1"]).filled(
+        headers={"X-Own": "mine"}, text={"MARK-1": words}, html={"MARK-1": f"<{words}>"}
+    )
+    read = message_from_bytes(data, policy=policy.default)
+    plain, html = (part.get_payload(decode=True).decode() for part in read.iter_parts())
+    lines = lambda text: text.replace("\r\n", "\n").replace("\r", "\n")  # noqa: E731
+    assert lines(plain).rstrip("\n") == lines(before + words + after).rstrip("\n")
+    assert lines(html).rstrip("\n") == lines(f"{before}<{words}>{after}<{words}>").rstrip("\n")
+    assert read["X-Own"] == "mine" and all(len(line) <= 76 for line in data.split(b"\r\n\r\n", 1)[1].split(b"\r\n"))
+
+
+@pytest.mark.parametrize("value", ["a\r\nBcc: all@example.org", "a\nb", "ü", "\x00"])
+def test_a_header_of_a_readers_own_is_one_line_of_ascii_or_there_is_no_mail(value: str) -> None:
+    made = EmailMultiAlternatives("s", "t", "a@example.org", ["b@example.org"], headers={"X-Own": "x"})
+    with pytest.raises(ValueError, match="one line"):
+        sheet(made.message(), headers=["X-Own"], marks=["MARK"]).filled(headers={"X-Own": value}, text={}, html={})

@@ -1,6 +1,6 @@
 """The rows of VOTES → RANKING → EDITION → INBOX, one module for each step."""
 
-from newsletter.models.deliveries import Delivery
+from newsletter.models.deliveries import Delivery, DomainPace, Intervention
 from newsletter.models.editions import Edition, EditionEntry
 from newsletter.models.readers import MailEvent, Request, Subscriber, Suppression
 from newsletter.models.votes import Comparison, KnownPair, PhotoScore, Ranking, Vote
@@ -8,8 +8,10 @@ from newsletter.models.votes import Comparison, KnownPair, PhotoScore, Ranking, 
 __all__ = [
     "Comparison",
     "Delivery",
+    "DomainPace",
     "Edition",
     "EditionEntry",
+    "Intervention",
     "KnownPair",
     "MailEvent",
     "PhotoScore",

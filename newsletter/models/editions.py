@@ -17,6 +17,8 @@ class Edition(models.Model):
     class State(models.TextChoices):
         DRAFT = "draft", "draft, an editor may change it"
         FROZEN = "frozen", "approved and frozen, being sent"
+        PAUSED = "paused", "frozen, sending is paused"
+        CANCELLED = "cancelled", "frozen, the rest is not sent"
         SENT = "sent", "sent"
 
     recognizer = models.ForeignKey(Recognizer, models.PROTECT, related_name="editions")
