@@ -275,6 +275,12 @@ MAIL_HTML_MAX_BYTES = 100_000  # bytes of a mail's HTML part; large webmailers c
 MAIL_PHOTO_SIDE = 640  # pixels of a photo in a mail: sharp on a phone, some 50 KB
 MAIL_RETRY_S = (300, 1800, 7200, 28_800)  # seconds to wait after each temporary refusal; after the last one it has failed
 MAIL_PER_CONNECTION = 100  # messages before a new SMTP connection; servers commonly close one at this number
+# Editions by schedule, and their editor.
+EDITION_AGAIN_S = 600  # seconds until a draft for which there was nothing to print is tried again; a moderator may accept some
+EDITION_LATE_MOST_S = 6 * 3600  # seconds after its hour that an edition may still go by itself: an evening's is no news at noon
+EDITION_TESTS_PER_DAY = 50  # test mails an editor may send to their own address; an evening of editing takes a dozen
+EDITION_ENTRIES_MOST = 12  # photos to which an editor may raise an edition; the mail's bytes are checked besides
+MAIL_IMAGES = env.choice("MAIL_IMAGES", "attached", among=("attached", "hosted"))
 
 # ---- Django ------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [

@@ -7,13 +7,16 @@ from django.db.models import Count, Q
 from django.db.models.functions import Coalesce
 
 from collector.models import Photo, Recognizer
-from newsletter.models import EditionEntry
+from newsletter.models import Edition, EditionEntry
 from newsletter.ranking import Candidate
 from training import worth
 
 
-def candidates(*, recognizer: Recognizer, day: date) -> list[Candidate]:
-    """Accepted photos of the EDITION_WINDOW_DAYS up to the end of `day`, without printed ones and their near-duplicates."""
+def candidates(*, recognizer: Recognizer, day: date, kind: str = Edition.Kind.DAILY) -> list[Candidate]:
+    """Accepted photos of the EDITION_WINDOW_DAYS up to the end of `day`, without printed ones and their near-duplicates.
+
+    A weekly edition may print what daily ones have printed, but nothing that a weekly one has.
+    """
     end = end_of(day)
     photos = Photo.objects.filter(
         recognizer=recognizer,
@@ -21,7 +24,9 @@ def candidates(*, recognizer: Recognizer, day: date) -> list[Candidate]:
         accepted_at__lt=end,
         accepted_at__gte=end - timedelta(days=settings.EDITION_WINDOW_DAYS),
     ).exclude(view_sha256="")
-    printed = EditionEntry.objects.filter(edition__recognizer=recognizer).order_by()
+    printed = EditionEntry.objects.filter(edition__recognizer=recognizer, part=EditionEntry.Part.FIND).order_by()
+    if kind == Edition.Kind.WEEKLY:
+        printed = printed.filter(edition__kind=kind)
     printed_kin = set(printed.values_list(Coalesce("photo__cluster", "photo_id"), flat=True))
     rows = list(
         photos.annotate(

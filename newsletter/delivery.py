@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import Count, Exists, F, OuterRef
 from django.utils import timezone
 
-from newsletter import mail
+from newsletter import mail, personal
 from newsletter.models import Delivery, Edition, Subscriber
 from newsletter.reading import fingerprint
 from newsletter.transport import ANSWER_CHARS, Later, Lost, Refused, Transport, Unreachable, transport
@@ -87,6 +87,7 @@ class _Batch:
         self.over = over
         self.deadline = timezone.now() + timedelta(seconds=settings.DELIVERY_BATCH_S)
         self.mailing: mail.Mailing | None = None
+        self.own: dict[UUID, personal.Personal] = {}
         self.losses = 0
         self.sent = 0
 
@@ -113,6 +114,7 @@ class _Batch:
             ids = list(rows.order_by("not_before", "pk").values_list("pk", flat=True)[:LOOKAHEAD])
             if not ids:
                 return
+            self.own = personal.of_deliveries(edition=self.edition, delivery_ids=ids)
             for row_id in ids:
                 if timezone.now() >= self.deadline:
                     return
@@ -127,7 +129,7 @@ class _Batch:
     def _send(self, delivery: Delivery, mailing: mail.Mailing) -> None:
         lost = False
         try:
-            message = mail.message(mailing=mailing, delivery=delivery)
+            message = mail.message(mailing=mailing, delivery=delivery, personal=self.own.get(delivery.pk))
             answer = mail.send(over=self.over, name=str(delivery.pk), mail=message)
         except Refused as error:
             _end(delivery, State.FAILED, str(error))

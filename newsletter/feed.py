@@ -12,6 +12,7 @@ from collector.models import Recognizer
 from newsletter import links
 from newsletter.models import Edition
 from newsletter.reading import published, read
+from newsletter.words import one_line
 
 FEED_EDITIONS = 20  # newest ones; a reader that looks in once a fortnight misses none
 
@@ -26,7 +27,7 @@ class EditionFeed(Feed):
         return recognizer
 
     def title(self, recognizer: Recognizer) -> str:
-        return f"{recognizer.name}: the newsletter"
+        return one_line(f"{recognizer.name}: the newsletter", 120)
 
     def link(self, recognizer: Recognizer) -> str:
         return links.archive(recognizer.slug)
@@ -35,7 +36,7 @@ class EditionFeed(Feed):
         return published(recognizer.pk).select_related("recognizer")[:FEED_EDITIONS]
 
     def item_title(self, item: Any) -> str:
-        return str(item.title)
+        return one_line(item.title, 120)
 
     def item_description(self, item: Any) -> str:
         return render_to_string("newsletter/feed_item.html", {"reading": read(edition=item), "online": links.edition(item)})
