@@ -23,6 +23,9 @@ STEPS = {"up": -1, "down": 1}
 Find = EditionEntry.Part.FIND
 
 
+__all__ = ["add", "drop", "hold", "move", "note", "release", "reword", "reword_entry"]
+
+
 def reword(*, edition: Edition, by: str, title: str, introduction: str) -> None:
     """Title and introduction. Raises NotADraft."""
     with _turn(edition):

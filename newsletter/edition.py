@@ -1,5 +1,6 @@
 """EDITION: composes the day's issue from the ranking, once, and freezes it with a delivery row for every reader."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -130,8 +131,8 @@ def forget_volunteer(volunteer_id: UUID) -> None:
             Edition.objects.filter(pk=edition.pk).update(content=edition.content | {"leaderboard": kept})
 
 
-def photos_of(ids: list[UUID]) -> dict[UUID, Photo]:
-    """Photos with all that their words are made of."""
+def photos_of(ids: Sequence[Any]) -> dict[Any, Photo]:
+    """Photos, by id, with all that their words are made of."""
     return Photo.objects.select_related("label", "claimed", "challenge", "volunteer").in_bulk(ids)
 
 

@@ -5,6 +5,7 @@ import re
 import uuid
 from dataclasses import dataclass, replace
 from email import message_from_bytes, policy
+from email.message import EmailMessage
 
 from django.conf import settings
 from django.utils import timezone
@@ -45,7 +46,7 @@ def preview(*, edition: Edition, personal: bool = False) -> Preview:
     mailing = mail.prepare(edition=edition)
     data = mail.as_bytes(mail.message(mailing=mailing, delivery=delivery, personal=EXAMPLE if personal else None))
     whole = message_from_bytes(data, policy=policy.default)
-    text, html = (whole.get_body([kind]).get_content() for kind in ("plain", "html"))
+    text, html = (_body(whole, kind) for kind in ("plain", "html"))
     headers = [(name, str(value)) for name, value in whole.items()][:SHOWN_HEADERS]
     pictures = {part["Content-ID"].strip("<>"): part.get_content() for part in whole.walk() if part["Content-ID"]}
     return Preview(_with_pictures(html, pictures), text, headers, len(data), len(html.encode()))
@@ -59,12 +60,12 @@ def forced(html: str, scheme: str) -> str:
 
 def content_policy() -> str:
     """The Content-Security-Policy under which a preview is shown."""
-    return POLICY.format(media=settings.MEDIA_SITE_URL or "'self'")
+    return POLICY.format(media=settings.MEDIA_SITE_URL or settings.SITE_URL)
 
 
 def send_test(*, edition: Edition, to: str, editor: str) -> str:
-    """Send the mail to the editor's own address, now: marked as a test, with no delivery row and nobody's link to leave. Returns
-    the mail server's answer. Raises NoAddress, LimitReached, EditionTooLong, NotSent."""
+    """Send the mail to the editor's own address, now: marked as a test, with no delivery row and nobody's link to leave.
+    Returns the mail server's answer. Raises NoAddress, LimitReached, EditionTooLong, NotSent."""
     if not to:
         raise NoAddress("Write one into your account, or ask whoever manages accounts.")
     limits.spend(limits.Limit("test mails", limits.hashed(f"editor {editor}"), settings.EDITION_TESTS_PER_DAY))
@@ -88,6 +89,12 @@ def send_test(*, edition: Edition, to: str, editor: str) -> str:
         raise NotSent(f"It says: {error}", edition=edition.pk) from error
     finally:
         over.close()
+
+
+def _body(whole: EmailMessage, kind: str) -> str:
+    part = whole.get_body([kind])
+    assert part is not None, f"a mail of ours has a {kind} part"
+    return str(part.get_content())
 
 
 def _with_pictures(html: str, pictures: dict[str, bytes]) -> str:

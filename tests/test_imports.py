@@ -24,6 +24,8 @@ RINGERS = ADDRESSES_AND_TASKS | {
     "import_page",
     "import_calls",
     "workshop_page",
+    "desk",
+    "admin_editions",
 }
 
 
