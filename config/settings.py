@@ -316,6 +316,12 @@ MAIL_DOMAIN_PER_S = env.whole("MAIL_DOMAIN_PER_S", 50, least=0, most=10_000, uni
 MAIL_BURST_S = 1  # seconds of a domain's pace that may go at once
 MAIL_BACKOFF_S = 10  # seconds a domain rests after 421 or 452; doubled each time until it takes a mail
 MAIL_BACKOFF_MAX_S = 3600  # seconds; the ladder of retries is longer, so nothing fails for the rest
+# Editions by schedule, and their editor.
+EDITION_AGAIN_S = 600  # seconds until a draft for which there was nothing to print is tried again; a moderator may accept some
+EDITION_LATE_MOST_S = 6 * 3600  # seconds after its hour that an edition may still go by itself: an evening's is no news at noon
+EDITION_TESTS_PER_DAY = 50  # test mails an editor may send to their own address; an evening of editing takes a dozen
+EDITION_ENTRIES_MOST = 12  # photos to which an editor may raise an edition; the mail's bytes are checked besides
+MAIL_IMAGES = env.choice("MAIL_IMAGES", "attached", among=("attached", "hosted"))
 
 # ---- Django ------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [

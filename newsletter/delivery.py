@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -12,7 +13,7 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
-from newsletter import claims, mail, pace, suppression
+from newsletter import claims, mail, pace, personal, suppression
 from newsletter.models import Delivery, Edition
 from newsletter.reading import fingerprint
 from newsletter.transport import Later, Lost, NotBegun, Refused, Transport, Unreachable, transport
@@ -107,6 +108,7 @@ class _Batch:
         self.opens: datetime | None = None  # the pace lets rows go again then
         self.probed: frozenset[str] = frozenset()  # domains that rested and get one mail on trial
         self.written: tuple[object, object, bytes] = None, None, b""  # of which row, which mailing, its bytes
+        self.own: dict[UUID, personal.Personal] = {}  # readers' own lines, of the claimed rows
         self.losses = 0
         self.sent = 0
 
@@ -130,6 +132,7 @@ class _Batch:
                 return False
             if found is not None:
                 self.rows, self.probed = found.rows, self.probed | found.probed
+                self.own = personal.of_deliveries(edition=self.edition, delivery_ids=[row.pk for row in self.rows])
                 self.opens = min(filter(None, (self.opens, found.opens)), default=None)
         return False
 
@@ -217,13 +220,16 @@ class _Batch:
         for_row, of_mailing, data = self.written
         if for_row == delivery.pk and of_mailing is mailing:
             return data
-        return mail.filled(mailing=mailing, delivery=delivery)
+        return self._filled(delivery, mailing)
 
     def _write_next(self, mailing: mail.Mailing) -> None:
         """While the server is busy with one mail, the next one is written."""
         if self.rows:
             with suppress(ValueError):  # its own turn comes to that
-                self.written = self.rows[-1].pk, mailing, mail.filled(mailing=mailing, delivery=self.rows[-1])
+                self.written = self.rows[-1].pk, mailing, self._filled(self.rows[-1], mailing)
+
+    def _filled(self, delivery: Delivery, mailing: mail.Mailing) -> bytes:
+        return mail.filled(mailing=mailing, delivery=delivery, personal=self.own.get(delivery.pk))
 
     def _note(self) -> None:
         if self.answer is not None:

@@ -1,82 +1,127 @@
 """EDITION: composes the day's issue from the ranking, once, and freezes it with a delivery row for every reader."""
 
-from datetime import date, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Max, Q
+from django.db.models import Max
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from collector import challenges
 from collector.models import Photo, Recognizer
 from newsletter import mail
-from newsletter.candidates import end_of, opinions
-from newsletter.errors import Contended, NotADraft, NothingToShow
-from newsletter.fame import leaderboard
-from newsletter.models import Delivery, Edition, EditionEntry, Subscriber
+from newsletter.candidates import opinions
+from newsletter.content import challenge_ahead, compose_content, fixer, introduction, title
+from newsletter.errors import Contended, Held, NotADraft, NothingToShow
+from newsletter.models import Delivery, Edition, EditionChange, EditionEntry, Slot, Subscriber
 from newsletter.ranking import Ranked, rank
+from newsletter.reading import LENGTHS
 from newsletter.words import one_line
 from training import fixes
 from training.fixes import Mended
-from training.models import Channel
-from training.release import STABLE
 
+Kind = Edition.Kind
+PROGRAM = "command"  # who composes and freezes where it is no person of the admin
 FREEZE_BATCH = 1000  # delivery rows an INSERT carries; a statement of SQLite takes 32,766 values
 NUMBERING_TRIES = 5  # two days of one recognizer that are composed at the same moment want the same number
 
 
-def compose(*, recognizer: Recognizer, day: date) -> Edition:
-    """The edition of `day` (UTC): the best photos accepted by then and never printed before, with words and scores frozen.
+def compose(
+    *, recognizer: Recognizer, day: date, kind: str = Kind.DAILY, asks: date | None = None, by: str = PROGRAM
+) -> Edition:
+    """The edition of `day` (UTC) as a draft, with words and scores of its photos: the best ones accepted by then.
 
-    Once a recognizer and day: a second call returns what the first one made.
-    Raises NothingToShow, Contended, and then made nothing.
+    Once a recognizer, day and kind: a second call returns what the first one made. A photo is printed in one daily edition and
+    in one weekly one. A reminder has no photos, only the challenge of `asks`: the day whose challenge is today's for readers
+    (None: the day after `day`). Raises NothingToShow, Contended, and then made nothing.
     """
     for _ in range(NUMBERING_TRIES):
-        if edition := Edition.objects.filter(recognizer=recognizer, day=day).first():
+        if edition := Edition.objects.filter(recognizer=recognizer, day=day, kind=kind).first():
             return edition
-        best = best_of(recognizer=recognizer, day=day)[: settings.EDITION_ENTRIES]
-        if not best:
+        best = [] if kind == Kind.REMINDER else _best(recognizer, day, kind)
+        content = compose_content(recognizer=recognizer, day=day, kind=kind, asks=asks)
+        if kind == Kind.REMINDER and content["next_challenge"] is None:
             raise NothingToShow(
-                f"{recognizer.name} has no accepted photo of the last {settings.EDITION_WINDOW_DAYS} days that was not printed "
-                f"before. Accept some in the review queue, then compose {day} again.",
+                f"{recognizer.name} has no challenge for {asks or day + timedelta(days=1)} yet. Set one in the admin.",
                 recognizer=recognizer.slug,
                 day=day.isoformat(),
             )
         try:
-            return _make(recognizer, day, best)
+            return _make(recognizer, day, kind, best, content, by)
         except IntegrityError:
             continue  # somebody else made this day's edition or took the number: look again
     raise Contended(day=day.isoformat())
 
 
-def best_of(*, recognizer: Recognizer, day: date) -> list[Ranked]:
-    """What an edition of `day` may print, best first: ranked photos of the last days without printed ones and their kin."""
+def best_of(*, recognizer: Recognizer, day: date, kind: str) -> list[Ranked]:
+    """What an edition may print, best first: ranked photos of the last days without printed ones and their near-duplicates.
+
+    A weekly edition may print what daily ones have printed, but nothing that a weekly one has.
+    """
     found = opinions(recognizer=recognizer, day=day)
-    printed = EditionEntry.objects.filter(edition__recognizer=recognizer).order_by()
+    printed = EditionEntry.objects.filter(edition__recognizer=recognizer, part=EditionEntry.Part.FIND).order_by()
+    if kind == Kind.WEEKLY:
+        printed = printed.filter(edition__kind=kind)
     printed_kin = set(printed.values_list(Coalesce("photo__cluster", "photo_id"), flat=True))
     return [item for item in rank(found.candidates, found.votes, found.people) if item.candidate.cluster not in printed_kin]
 
 
-def freeze(*, edition: Edition) -> int:
-    """Fix a draft for good and make a delivery row for every confirmed subscriber; returns how many. The caller rings
-    `deliver`. Raises NotADraft, EditionTooLong, and NothingToShow when every photo was withdrawn since.
+def freeze(*, edition: Edition, by: str = PROGRAM, not_before: datetime | None = None) -> int:
+    """Fix a draft for good and make a delivery row for every confirmed subscriber who wants this kind; returns how many. The
+    caller rings `deliver`; nothing is sent before `not_before`.
+
+    Raises NotADraft, Held, EditionTooLong, and NothingToShow when every photo was withdrawn since.
     """
-    if not edition.entries.filter(photo__state=Photo.State.ACCEPTED).exists():
+    finds = edition.entries.filter(part=EditionEntry.Part.FIND, photo__state=Photo.State.ACCEPTED)
+    if edition.kind != Kind.REMINDER and not finds.exists():
         raise NothingToShow("All its photos were withdrawn or rejected. Delete the draft and compose it again.")
+    _complete(edition)
     mail.prepare(edition=edition)  # what cannot become a mail must be found while an editor can still change it
+    now = timezone.now()
     with transaction.atomic():
-        # The row count decides between two editors who press the button together.
-        drafts = Edition.objects.filter(pk=edition.pk, state=Edition.State.DRAFT)
-        if not drafts.update(state=Edition.State.FROZEN, frozen_at=timezone.now()):
-            raise NotADraft(f"{edition} can no longer be changed; its deliveries are under way.", edition=edition.pk)
-        confirmed = Subscriber.objects.filter(recognizer=edition.recognizer_id, state=Subscriber.State.CONFIRMED)
-        rows = (Delivery(edition=edition, subscriber_id=pk) for pk in confirmed.order_by("pk").values_list("pk", flat=True))
+        # The row count decides between two editors who press the button together, and between approval and objection.
+        drafts = Edition.objects.filter(pk=edition.pk, state=Edition.State.DRAFT, held_by="")
+        if not drafts.update(state=Edition.State.FROZEN, frozen_at=now):
+            raise _refusal(edition)
+        Slot.objects.filter(edition=edition).update(state=Slot.State.GONE, why="")
+        note(edition, by, "approve", f"to be sent from {not_before:%Y-%m-%d %H:%M} UTC" if not_before else "")
+        wanted = Subscriber.objects.filter(
+            recognizer=edition.recognizer_id, state=Subscriber.State.CONFIRMED, **{f"wants_{edition.kind}": True}
+        )
+        keys = wanted.order_by("pk").values_list("pk", flat=True)
+        rows = (Delivery(edition=edition, subscriber_id=pk, not_before=not_before or now) for pk in keys)
         Delivery.objects.bulk_create(rows, batch_size=FREEZE_BATCH, ignore_conflicts=True)
     edition.refresh_from_db()
     return edition.deliveries.count()
+
+
+def candidates_left(*, edition: Edition) -> list[Ranked]:
+    """What an editor may add, best first: the ranking without what the edition has already."""
+    there = set(edition.entries.values_list("photo_id", flat=True))
+    ranked = best_of(recognizer=edition.recognizer, day=edition.day, kind=edition.kind)
+    return [item for item in ranked if item.candidate.id not in there]
+
+
+def entry_of(*, edition: Edition, position: int, photo: Photo, item: Ranked | None, mended: str) -> EditionEntry:
+    """An unsaved entry with the photo's words as they are now. `item`: its place in the ranking, None for a photo that is there
+    for what it fixed."""
+    label = (photo.label or photo.claimed).name
+    where = f" {photo.challenge.setting}" if photo.challenge else ""
+    return EditionEntry(
+        edition=edition,
+        photo=photo,
+        part=EditionEntry.Part.FIND if item else EditionEntry.Part.FIX,
+        position=position,
+        view_sha256=photo.view_sha256,
+        caption=one_line(f"{label}{where}", LENGTHS["caption"]),
+        alt=one_line(photo.alt, LENGTHS["alt"]),
+        credit=one_line(photo.volunteer.name, LENGTHS["credit"]),
+        mended=mended,
+        scores=item.parts.as_json() if item else {},
+    )
 
 
 def forget(photo_ids: list[UUID]) -> dict[str, list[str]]:
@@ -100,93 +145,73 @@ def forget_volunteer(volunteer_id: UUID) -> None:
             Edition.objects.filter(pk=edition.pk).update(content=edition.content | {"leaderboard": kept})
 
 
-def _make(recognizer: Recognizer, day: date, best: list[Ranked]) -> Edition:
-    ids = [item.candidate.id for item in best]
-    photos = Photo.objects.select_related("label", "claimed", "challenge", "volunteer").in_bulk(ids)
+def photos_of(ids: Sequence[Any]) -> dict[Any, Photo]:
+    """Photos, by id, with all that their words are made of."""
+    return Photo.objects.select_related("label", "claimed", "challenge", "volunteer").in_bulk(ids)
+
+
+def mended_sentence(mended: list[Mended]) -> str:
+    return one_line(mended[0].sentence("It"), LENGTHS["mended"]) if mended else ""
+
+
+def note(edition: Edition, by: str, verb: str, what: str = "") -> None:
+    """Add to the edition's log who did what. `what` names positions and fields, never a volunteer or their words."""
+    EditionChange.objects.create(edition=edition, by=by[:150], verb=verb, what=what[:300])
+
+
+def _best(recognizer: Recognizer, day: date, kind: str) -> list[Ranked]:
+    best = best_of(recognizer=recognizer, day=day, kind=kind)[: settings.EDITION_ENTRIES]
+    if not best:
+        raise NothingToShow(
+            f"{recognizer.name} has no accepted photo of the last {settings.EDITION_WINDOW_DAYS} days that was not printed "
+            f"before. Accept some in the review queue, then compose {day} again.",
+            recognizer=recognizer.slug,
+            day=day.isoformat(),
+        )
+    return best
+
+
+def _make(recognizer: Recognizer, day: date, kind: str, best: list[Ranked], content: dict[str, Any], by: str) -> Edition:
+    photos = photos_of([item.candidate.id for item in best])
     mended = fixes.mended_by(photo_ids=list(photos))
+    finds = [photos[item.candidate.id] for item in best]
+    fixed = fixer(recognizer=recognizer, content=content, finds=finds)
     with transaction.atomic():
-        newest = Edition.objects.filter(recognizer=recognizer).aggregate(newest=Max("number"))["newest"] or 0
         edition = Edition.objects.create(
             recognizer=recognizer,
-            number=newest + 1,
+            number=None if kind == Kind.REMINDER else _next_number(recognizer),
             day=day,
-            title=one_line(f"{recognizer.name}: the best finds of {day.day} {day:%B %Y}", 120),
-            introduction=_introduction(recognizer, day, any(item.parts.likes for item in best)),
-            content=_content(recognizer, day),
+            kind=kind,
+            title=title(recognizer, day, kind),
+            introduction=introduction(recognizer, day, kind, any(item.parts.likes for item in best)) if best else "",
+            content=content,
         )
-        EditionEntry.objects.bulk_create(
-            _entry(edition, position, photos[item.candidate.id], item, mended.get(photos[item.candidate.id].pk, []))
-            for position, item in enumerate(best, start=1)
-        )
+        entries = [
+            entry_of(edition=edition, position=place, photo=photo, item=item, mended=mended_sentence(mended.get(photo.pk, [])))
+            for place, (photo, item) in enumerate(zip(finds, best, strict=True), start=1)
+        ]
+        if fixed and fixed[0] not in finds:
+            entries.append(entry_of(edition=edition, position=len(entries) + 1, photo=fixed[0], item=None, mended=fixed[1]))
+        EditionEntry.objects.bulk_create(entries)
+        note(edition, by, "compose", f"{len(best)} photos")
     return edition
 
 
-def _entry(edition: Edition, position: int, photo: Photo, item: Ranked, mended: list[Mended]) -> EditionEntry:
-    label = (photo.label or photo.claimed).name
-    where = f" {photo.challenge.setting}" if photo.challenge else ""
-    return EditionEntry(
-        edition=edition,
-        photo=photo,
-        position=position,
-        view_sha256=photo.view_sha256,
-        caption=one_line(f"{label}{where}", 160),
-        alt=one_line(photo.alt, 240),
-        credit=one_line(photo.volunteer.name, 60),
-        mended=one_line(mended[0].sentence("It"), 240) if mended else "",
-        scores=item.parts.as_json(),
-    )
+def _next_number(recognizer: Recognizer) -> int:
+    return (Edition.objects.filter(recognizer=recognizer).aggregate(newest=Max("number"))["newest"] or 0) + 1
 
 
-def _introduction(recognizer: Recognizer, day: date, any_votes: bool) -> str:
-    sent = Photo.objects.filter(recognizer=recognizer, received_at__lt=end_of(day))
-    today = sent.filter(received_at__gte=end_of(day) - timedelta(days=1)).exclude(source=Photo.Source.IMPORT)
-    found = today.aggregate(
-        photos=Count("pk"), people=Count("volunteer", distinct=True), accepted=Count("pk", filter=Q(state="accepted"))
-    )
-    chosen = "These are the photos that you liked best." if any_votes else "Nobody has liked a photo yet: these came first."
-    if not found["photos"]:
-        return chosen
-    people = "1 volunteer" if found["people"] == 1 else f"{found['people']} volunteers"
-    photos = "1 photo" if found["photos"] == 1 else f"{found['photos']} photos"
-    return f"{people} sent {photos} on this day, and {found['accepted']} were accepted. {chosen}"
+def _complete(edition: Edition) -> None:
+    """A draft that was composed before the night had set the challenge gets it now."""
+    asks = edition.content.get("asks")
+    if edition.content.get("next_challenge") is None and asks:
+        found = challenge_ahead(edition.recognizer, edition.day, date.fromisoformat(asks))
+        edition.content = edition.content | {"next_challenge": found}
+        Edition.objects.filter(pk=edition.pk, state=Edition.State.DRAFT).update(content=edition.content)
 
 
-def _content(recognizer: Recognizer, day: date) -> dict[str, Any]:
-    end = end_of(day)
-    since = end - timedelta(days=settings.EDITION_WINDOW_DAYS)
-    lines = leaderboard(recognizer=recognizer, since=since, until=end, limit=settings.EDITION_FAME_ROWS)
-    return {
-        "model": model_news(recognizer),
-        "challenge": _challenge(recognizer, day),
-        "next_challenge": _challenge(recognizer, day + timedelta(days=1)),
-        # Ids, not names: they are looked up when an edition is read, so an erased volunteer is gone from old ones too.
-        "leaderboard": [
-            {"place": line.place, "volunteer": str(line.volunteer), "photos": line.photos, "points": line.points}
-            for line in lines
-        ],
-    }
-
-
-def _challenge(recognizer: Recognizer, day: date) -> dict[str, str] | None:
-    found = challenges.standing(recognizer=recognizer, day=day)
-    return {"day": day.isoformat(), "prompt": one_line(found.prompt, 240)} if found else None
-
-
-def model_news(recognizer: Recognizer) -> dict[str, Any] | None:
-    """{"version", "accuracy", "before", "held_out"} of what the stable channel offers, None before the first release.
-
-    Accuracies are shares of the same `held_out` photos, `before` that of the model it replaced; None where not known.
-    """
-    channel = Channel.objects.filter(recognizer=recognizer, name=STABLE).select_related("release__run").first()
-    if channel is None:
-        return None
-    release = channel.release
-    metrics = release.run.metrics
-    # A roll-back carries an old night's files: what that night replaced is not what phones had yesterday.
-    before = None if release.rolls_back_to_id else metrics.get("incumbent")
-    return {
-        "version": release.version,
-        "accuracy": (metrics.get("int8") or {}).get("accuracy"),
-        "before": (before or {}).get("accuracy"),
-        "held_out": metrics.get("held_out"),
-    }
+def _refusal(edition: Edition) -> NotADraft | Held:
+    edition.refresh_from_db()
+    if edition.state == Edition.State.DRAFT:
+        return Held(f"{edition.held_by} holds {edition}: {edition.held_why} Release it first.", edition=edition.pk)
+    return NotADraft(f"{edition} can no longer be changed; its deliveries are under way.", edition=edition.pk)

@@ -35,6 +35,22 @@ class NotBeingSent(Problem):
     status, code, title = 409, "not-being-sent", "This edition's sending is not at that point."
 
 
+class Held(Problem):
+    status, code, title = 409, "held", "An editor holds this edition."
+
+
+class NoSuchEntry(Problem):
+    status, code, title = 404, "no-such-entry", "This photo is not in the edition, or not to be had for it."
+
+
+class NoAddress(Problem):
+    status, code, title = 409, "no-address", "Your account has no mail address."
+
+
+class NotSent(Problem):
+    status, code, title = 502, "not-sent", "The mail server did not take the test."
+
+
 class EditionTooLong(Problem):
     status, code, title = 422, "edition-too-long", "The mail of this edition would be cut off."
 

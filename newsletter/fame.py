@@ -1,8 +1,10 @@
 """FAME: who did most for a recognizer in a period, counted from rows each time it is asked."""
 
+import itertools
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -95,3 +97,24 @@ def _placed(sums: dict[UUID, _Sum], limit: int | None) -> list[Line]:
         name = names[volunteer].name
         lines.append(Line(place, volunteer, name, line.photos, line.likes, line.worth, line.points))
     return lines
+
+
+def places(*, recognizer: Recognizer, period: str, volunteer_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Volunteer → place in the leaderboard of the last `period` ("day", "week"); who has no line is absent."""
+    now = timezone.now()
+    since = now - timedelta(days={"day": 1, "week": 7}[period])
+    lines = leaderboard(recognizer=recognizer, since=since, until=now, limit=None)
+    return {line.volunteer: line.place for line in lines if line.volunteer in volunteer_ids}
+
+
+def streaks(*, recognizer: Recognizer, volunteer_ids: Collection[UUID], day: date) -> dict[UUID, int]:
+    """Volunteer → on how many days (UTC) in a row, up to `day`, they sent a photo that was not refused; absent: on none."""
+    sent = Photo.objects.filter(recognizer=recognizer, volunteer__in=volunteer_ids, source=Photo.Source.PHONE)
+    kept = sent.exclude(state__in=[Photo.State.REJECTED, Photo.State.BROKEN, Photo.State.WITHDRAWN])
+    days = set(kept.order_by().values_list("volunteer", "received_at__date").distinct())
+    found = {}
+    for volunteer_id in volunteer_ids:
+        count = next(n for n in itertools.count() if (volunteer_id, day - timedelta(days=n)) not in days)
+        if count:
+            found[volunteer_id] = count
+    return found

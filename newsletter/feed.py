@@ -14,7 +14,8 @@ from collector.models import Recognizer
 from config.addresses import absolute
 from newsletter import links
 from newsletter.models import Edition
-from newsletter.reading import printed, read
+from newsletter.reading import published, read
+from newsletter.words import one_line
 
 FEED_EDITIONS = 20  # newest ones; a reader that looks in once a fortnight misses none
 
@@ -45,7 +46,7 @@ class EditionFeed(Feed):
         return recognizer
 
     def title(self, recognizer: Recognizer) -> str:
-        return f"{recognizer.name}: the newsletter"
+        return one_line(f"{recognizer.name}: the newsletter", 120)
 
     def link(self, recognizer: Recognizer) -> str:
         return links.archive(recognizer.slug)
@@ -60,10 +61,10 @@ class EditionFeed(Feed):
         return {"began": recognizer.created_at}
 
     def items(self, recognizer: Recognizer) -> QuerySet[Edition]:
-        return printed(recognizer.pk).select_related("recognizer")[:FEED_EDITIONS]
+        return published(recognizer.pk).select_related("recognizer")[:FEED_EDITIONS]
 
     def item_title(self, item: Any) -> str:
-        return str(item.title)
+        return one_line(item.title, 120)
 
     def item_description(self, item: Any) -> str:
         return render_to_string("newsletter/feed_item.html", {"reading": read(edition=item), "online": links.edition(item)})

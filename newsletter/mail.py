@@ -21,8 +21,9 @@ from PIL import Image
 from collector.storage import MissingObject, store
 from newsletter import links
 from newsletter.errors import EditionTooLong
-from newsletter.models import Delivery, Edition, Request, Subscriber
+from newsletter.models import Delivery, Edition, EditionEntry, Request, Subscriber
 from newsletter.models.readers import Choices
+from newsletter.personal import MOST_BYTES, PERSONAL_MARK, Personal, Place
 from newsletter.reading import Reading, fingerprint, read
 from newsletter.sheet import Sheet, sheet, written
 from newsletter.transport import Call, Taken, Transport, nothing
@@ -32,6 +33,7 @@ from newsletter.words import one_line
 # a mail, it would lead nowhere.
 LEAVE_MARK = "https://leave.invalid/"
 SUBJECT_CHARS = 150
+LEAVE_BYTES = 300  # a reader's own address in place of the mark; one has some 120
 PICTURE_QUALITY = 80  # JPEG; at 640 px about 50 KB
 PICTURE_CACHE = 32  # pictures of some 50 KB that a worker keeps between two batches of one edition
 
@@ -47,7 +49,10 @@ OWN_HEADERS = ("To", "Message-ID", "Date", "List-Unsubscribe")
 
 @dataclass(frozen=True)
 class Mailing:
-    """What all mails of an edition share; `shows` changes when something of it must no longer be sent."""
+    """What all mails of an edition share; `shows` changes when something of it must no longer be sent.
+
+    `own_text` and `own_html` are `text` and `html` with a place for what is one reader's own.
+    """
 
     edition: Edition
     subject: str
@@ -55,12 +60,23 @@ class Mailing:
     html: str
     pictures: tuple[MIMEImage, ...]
     shows: object
+    own_text: str = ""
+    own_html: str = ""
 
     @cached_property
     def sheet(self) -> Sheet:
         """Somebody's mail as bytes, ready for each reader's own words."""
-        somebody = message(mailing=self, delivery=Delivery(subscriber=SOMEBODY, edition=self.edition))
-        return sheet(somebody.message(), headers=OWN_HEADERS, marks=[self.mark])
+        return self._sheet(None)
+
+    @cached_property
+    def own_sheet(self) -> Sheet:
+        """The same with a place for a reader's own lines."""
+        return self._sheet(Place())
+
+    def _sheet(self, personal: Personal | None) -> Sheet:
+        somebody = Delivery(subscriber=SOMEBODY, edition=self.edition)
+        written_once = message(mailing=self, delivery=somebody, personal=personal)
+        return sheet(written_once.message(), headers=OWN_HEADERS, marks=[self.mark, PERSONAL_MARK])
 
     @cached_property
     def mark(self) -> str:
@@ -72,37 +88,37 @@ def prepare(*, edition: Edition) -> Mailing:
     """Render, inline and encode once what every reader gets. Raises EditionTooLong."""
     shows = fingerprint(edition=edition)
     reading = read(edition=edition)
-    pictures = {entry.pk: picture for entry in reading.entries if (picture := _picture(entry.view_sha256)) is not None}
-    html = _html(reading, {pk: f"cid:{_content_id(picture)}" for pk, picture in pictures.items()})
-    if len(html.encode()) > settings.MAIL_HTML_MAX_BYTES:
+    pictures = {} if _hosted() else {entry.pk: found for entry in reading.pictured if (found := _picture(entry.view_sha256))}
+    sources = _hosted_sources(reading) if _hosted() else {pk: f"cid:{_content_id(found)}" for pk, found in pictures.items()}
+    html, own_html = (_html(reading, sources, personal=personal) for personal in (False, True))
+    size = len(own_html.encode()) + MOST_BYTES + LEAVE_BYTES
+    if size > settings.MAIL_HTML_MAX_BYTES:
         raise EditionTooLong(
-            f"Its HTML has {len(html.encode()):,} bytes, {settings.MAIL_HTML_MAX_BYTES:,} are allowed. "
+            f"Its HTML can have {size:,} bytes, {settings.MAIL_HTML_MAX_BYTES:,} are allowed. "
             "Shorten the introduction or the captions.",
-            bytes=len(html.encode()),
+            bytes=size,
         )
-    text = render_to_string("newsletter/mail.txt", _context(reading))
-    return Mailing(edition, subject_of(edition), text, html, tuple(pictures.values()), shows)
+    text, own_text = (
+        render_to_string("newsletter/mail.txt", _context(reading, personal=personal)) for personal in (False, True)
+    )
+    return Mailing(edition, subject_of(edition), text, html, tuple(pictures.values()), shows, own_text, own_html)
 
 
 def subject_of(edition: Edition) -> str:
     """One line, whatever an editor wrote into the title."""
-    return one_line(f"{edition.title} (#{edition.number})", SUBJECT_CHARS)
+    return one_line(f"{edition.title} (#{edition.number})" if edition.number else edition.title, SUBJECT_CHARS)
 
 
-def preview(*, edition: Edition) -> str:
-    """The HTML as readers will get it, with pictures that a browser can fetch; for editors."""
-    reading = read(edition=edition)
-    return _html(reading, {entry.pk: links.media(entry.view_sha256) for entry in reading.entries})
-
-
-def message(*, mailing: Mailing, delivery: Delivery) -> EmailMultiAlternatives:
+def message(*, mailing: Mailing, delivery: Delivery, personal: Personal | None = None) -> EmailMultiAlternatives:
     """One reader's mail. The Message-ID is fixed by the delivery: a copy made twice by a server can be told from two mails."""
+    text = mailing.own_text.replace(PERSONAL_MARK, personal.text) if personal else mailing.text
+    html = mailing.own_html.replace(PERSONAL_MARK, personal.html) if personal else mailing.html
     subscriber, edition = delivery.reader, mailing.edition
     leave = links.leave(subscriber.pk)
     mail = _mail(
         subscriber.email,
         mailing.subject,
-        mailing.text.replace(LEAVE_MARK, leave),
+        text.replace(LEAVE_MARK, leave),
         headers={
             **_own_headers(delivery, leave),
             "List-Id": f"<{edition.recognizer.slug}.newsletter.{domain()}>",
@@ -110,7 +126,7 @@ def message(*, mailing: Mailing, delivery: Delivery) -> EmailMultiAlternatives:
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",  # RFC 8058
         },
     )
-    mail.attach_alternative(mailing.html.replace(LEAVE_MARK, str(escape(leave))), "text/html")
+    mail.attach_alternative(html.replace(LEAVE_MARK, str(escape(leave))), "text/html")
     # The pictures belong to the HTML; as "mixed" they would be shown as attachments.
     mail.mixed_subtype = "related"  # type: ignore[attr-defined]  # documented, but not in the stubs
     for picture in mailing.pictures:
@@ -118,12 +134,16 @@ def message(*, mailing: Mailing, delivery: Delivery) -> EmailMultiAlternatives:
     return mail
 
 
-def filled(*, mailing: Mailing, delivery: Delivery) -> bytes:
+def filled(*, mailing: Mailing, delivery: Delivery, personal: Personal | None = None) -> bytes:
     """The same mail as `message` makes, as bytes, in a fraction of the time. Raises ValueError for an address that no header
     can carry."""
     mark, leave = mailing.mark, links.leave(delivery.reader.pk)
     own = _own_headers(delivery, leave) | {"To": _address(delivery.reader.email)}
-    return mailing.sheet.filled(headers=own, text={mark: leave}, html={mark: str(escape(leave))})
+    text, html = {mark: leave}, {mark: str(escape(leave))}
+    if personal is None:
+        return mailing.sheet.filled(headers=own, text=text, html=html)
+    text, html = text | {PERSONAL_MARK: personal.text}, html | {PERSONAL_MARK: personal.html}
+    return mailing.own_sheet.filled(headers=own, text=text, html=html)
 
 
 def confirmation(*, request: Request) -> EmailMultiAlternatives:
@@ -208,22 +228,40 @@ def _named(name: str) -> dict[str, str]:
     return {"Message-ID": f"<{name}@{domain()}>", "Date": format_datetime(timezone.now())}
 
 
-def _html(reading: Reading, images: dict[int, str]) -> str:
-    pictured = [(entry, images.get(entry.pk)) for entry in reading.entries]
-    return inliner.inline(render_to_string("newsletter/mail.html", {**_context(reading), "pictured": pictured}))
+def _html(reading: Reading, sources: dict[int, str], *, personal: bool) -> str:
+    pictured = [(entry, sources.get(entry.pk), _width(entry)) for entry in reading.entries]
+    own = [(entry, sources.get(entry.pk), _width(entry)) for entry in reading.pictured[len(reading.entries) :]]
+    context = {**_context(reading, personal=personal), "pictured": pictured, "own_pictured": own}
+    return inliner.inline(render_to_string("newsletter/mail.html", context))
 
 
-def _context(reading: Reading) -> dict[str, Any]:
+def _context(reading: Reading, *, personal: bool) -> dict[str, Any]:
     edition = reading.edition
     return {
         "reading": reading,
         "edition": edition,
-        "online": links.edition(edition),
-        "home": links.home(),
+        "online": links.edition(edition) if edition.number else None,
+        "archive": links.archive(edition.recognizer.slug),
         "fame": links.fame(edition.recognizer.slug),
         "leave": LEAVE_MARK,
         "preferences": links.preferences(LEAVE_MARK),
+        "personal": PERSONAL_MARK if personal else None,
     }
+
+
+def _hosted() -> bool:
+    return bool(settings.MAIL_IMAGES == "hosted")
+
+
+def _hosted_sources(reading: Reading) -> dict[int, str]:
+    """The public addresses of the pictures: the same for every reader, so that loading one tells of nobody."""
+    return {entry.pk: links.media(entry.view_sha256) for entry in reading.pictured if entry.view_sha256}
+
+
+def _width(entry: EditionEntry) -> int:
+    """Pixels, for programs that know no max-width: what MAIL_PHOTO_SIDE leaves of the photo's width."""
+    longest = max(entry.photo.width, entry.photo.height, 1)
+    return max(1, round(entry.photo.width * min(1.0, settings.MAIL_PHOTO_SIDE / longest)))
 
 
 @lru_cache(maxsize=PICTURE_CACHE)

@@ -13,6 +13,9 @@ from django.db.models import QuerySet
 from collector.models import Photo, Volunteer
 from config.rows import key
 from newsletter.models import Edition, EditionEntry
+from newsletter.words import one_line, paragraphs
+
+LENGTHS = {"caption": 160, "alt": 240, "credit": 60, "mended": 240}  # characters of an entry's words, as its columns have them
 
 SHOWN = """
 SELECT e.id FROM newsletter_editionentry e JOIN collector_photo p ON p.id = e.photo_id
@@ -23,34 +26,55 @@ PRESENT = "SELECT id FROM collector_volunteer WHERE erased_at IS NULL AND id IN"
 
 @dataclass(frozen=True)
 class Reading:
-    """An edition as a reader gets it. `gone` counts entries that are no longer shown."""
+    """An edition as a reader gets it. `entries` are its finds, `gone` counts those that are no longer shown.
+
+    `fixer` fixed the mistake that the edition tells of: one of the finds, or a photo of its own.
+    """
 
     edition: Edition
     entries: list[EditionEntry]
+    fixer: EditionEntry | None
     gone: int
     leaderboard: list[dict[str, Any]]
     model: dict[str, Any] | None
-    challenge: dict[str, str] | None
-    next_challenge: dict[str, str] | None
+    challenge: dict[str, Any] | None
+    next_challenge: dict[str, Any] | None
+
+    @property
+    def title(self) -> str:
+        return one_line(self.edition.title, 120)
+
+    @property
+    def name(self) -> str:
+        """What the recognizer is called."""
+        return one_line(self.edition.recognizer.name, 80)
+
+    @property
+    def introduction(self) -> str:
+        return paragraphs(self.edition.introduction)
+
+    @property
+    def pictured(self) -> list[EditionEntry]:
+        """All photos that it shows, in order."""
+        return self.entries + ([self.fixer] if self.fixer and self.fixer not in self.entries else [])
 
 
 def published(recognizer_id: int) -> QuerySet[Edition]:
-    """What the public may read, newest first: never drafts."""
-    return Edition.objects.filter(recognizer=recognizer_id).exclude(state=Edition.State.DRAFT).order_by("-number")
-
-
-def printed(recognizer_id: int) -> QuerySet[Edition]:
-    """Those of them that are worth keeping: archive and feed leave out reminders, which are over with their day."""
-    return published(recognizer_id).exclude(kind=Edition.Kind.REMINDER)
+    """What the public may read, newest first: never drafts, and no reminders, which are of no use a day later."""
+    issued = Edition.objects.filter(recognizer=recognizer_id).exclude(state=Edition.State.DRAFT)
+    return issued.exclude(kind=Edition.Kind.REMINDER).order_by("-number")
 
 
 def read(*, edition: Edition) -> Reading:
     """Everything an edition shows now."""
-    entries = list(_shown(edition).select_related("photo"))
+    shown = [_cleaned(entry) for entry in _shown(edition).select_related("photo")]
+    entries = [entry for entry in shown if entry.part == EditionEntry.Part.FIND]
+    own = [entry for entry in shown if entry.part == EditionEntry.Part.FIX]
     return Reading(
         edition=edition,
         entries=entries,
-        gone=edition.entries.count() - len(entries),
+        fixer=next(iter([*own, *(entry for entry in entries if entry.mended)]), None),
+        gone=edition.entries.filter(part=EditionEntry.Part.FIND).count() - len(entries),
         leaderboard=_named(edition.content.get("leaderboard") or []),
         model=edition.content.get("model"),
         challenge=edition.content.get("challenge"),
@@ -75,6 +99,13 @@ def _shown(edition: Edition) -> QuerySet[EditionEntry]:
     return edition.entries.filter(photo__state=Photo.State.ACCEPTED).order_by("position")
 
 
+def _cleaned(entry: EditionEntry) -> EditionEntry:
+    """Words were made safe when they were composed or edited; rows that came another way are made safe here."""
+    for field, limit in LENGTHS.items():
+        setattr(entry, field, one_line(getattr(entry, field), limit))
+    return entry
+
+
 def _present(lines: list[dict[str, Any]]) -> dict[UUID, Volunteer]:
     ids = [line["volunteer"] for line in lines]
     return {row.pk: row for row in Volunteer.objects.filter(pk__in=ids, erased_at__isnull=True)}
@@ -82,4 +113,5 @@ def _present(lines: list[dict[str, Any]]) -> dict[UUID, Volunteer]:
 
 def _named(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     present = _present(lines)
-    return [{**line, "name": present[UUID(line["volunteer"])].name} for line in lines if UUID(line["volunteer"]) in present]
+    there = [line for line in lines if UUID(line["volunteer"]) in present]
+    return [{**line, "name": one_line(present[UUID(line["volunteer"])].name, LENGTHS["credit"])} for line in there]

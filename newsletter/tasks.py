@@ -3,7 +3,24 @@
 from uuid import UUID
 
 from config.duties import duty
-from newsletter import delivery, forgetting, scores, subscriptions
+from newsletter import delivery, forgetting, schedule, scores, subscriptions
+
+
+@duty(queue="mail", due=schedule.unopened)
+def open_slots(schedule_id: int) -> None:
+    for slot_id in schedule.open_slots(schedule_id=schedule_id):
+        compose_slot.ring(slot_id)
+
+
+@duty(queue="mail", due=schedule.uncomposed)
+def compose_slot(slot_id: int) -> None:
+    schedule.compose_slot(slot_id=slot_id)
+
+
+@duty(queue="mail", due=schedule.ripe)
+def let_go(slot_id: int) -> None:
+    if edition := schedule.let_go(slot_id=slot_id):
+        deliver.ring(edition.pk)
 
 
 @duty(queue="mail", due=delivery.due)

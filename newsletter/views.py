@@ -18,14 +18,15 @@ from collector import challenges
 from collector.addresses import client_address
 from collector.errors import MissingParameter, UnknownRecognizer
 from collector.models import Challenge, Recognizer
+from config import addresses
 from config.errors import Problem
 from newsletter import links, subscriptions
-from newsletter.edition import model_news
+from newsletter.content import model_news
 from newsletter.errors import UnknownEdition, UnknownPage
 from newsletter.fame import leaderboard
 from newsletter.mail import words_of
 from newsletter.models import Subscriber
-from newsletter.reading import printed, published, read
+from newsletter.reading import published, read
 from newsletter.subscriptions import Wanted
 from newsletter.tasks import ask
 
@@ -102,7 +103,7 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
         if asked.confirmation_due is not None:
             ask.ring(str(asked.pk))
         return render(request, "newsletter/asked.html", {"recognizer": recognizer})
-    listed = Paginator(printed(recognizer.pk), settings.EDITIONS_PER_PAGE)
+    listed = Paginator(published(recognizer.pk), settings.EDITIONS_PER_PAGE)
     number = request.GET.get("page", "1")
     try:
         editions = listed.page(number)
@@ -120,7 +121,11 @@ def edition(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     found = published(recognizer.pk).filter(number=number).first()
     if found is None:
         raise UnknownEdition("The archive lists those that were published.", number=number)
-    return render(request, "newsletter/edition.html", {"recognizer": recognizer, "reading": read(edition=found)})
+    reading = read(edition=found)
+    own = reading.pictured[len(reading.entries) :]
+    shown = [(entry, addresses.media(entry.view_sha256), entry.photo.width) for entry in own if entry.view_sha256]
+    context = {"recognizer": recognizer, "reading": reading, "own_pictured": shown}
+    return render(request, "newsletter/edition.html", context)
 
 
 @never_cache

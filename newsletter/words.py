@@ -17,6 +17,13 @@ def one_line(text: str, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + ELLIPSIS
 
 
+def paragraphs(text: str) -> str:
+    """`text` line by line as `one_line` has it; at most one empty line between two others."""
+    lines = [one_line(line, len(line) + 1) for line in text.splitlines()]
+    kept = [line for place, line in enumerate(lines) if line or (place and lines[place - 1])]
+    return "\n".join(kept).strip("\n")
+
+
 def _breaks(char: str) -> bool:
     # Cc: controls, CR and LF among them; Cs: halves of a character that no encoding can write; Zl, Zp: line separators.
     return char in DIRECTION_MARKS or unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}

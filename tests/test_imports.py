@@ -27,7 +27,7 @@ RINGERS = ADDRESSES_AND_TASKS | {
     "workshop_page",
     "reader_api",
     "reader_pages",
-    "admin_readers",
+    "desk",
 }
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from collector.erasure import withdraw
 from collector.models import Recognizer
 from collector.storage import store
-from newsletter import links, mail
+from newsletter import links, mail, previews
 from newsletter.edition import compose, freeze
 from newsletter.models import Delivery, Edition, Subscriber
 from newsletter.sheet import sheet
@@ -153,8 +153,8 @@ def test_a_photo_whose_bytes_are_lost_is_told_in_words(delivery) -> None:
 
 @pytest.mark.django_db
 def test_an_editors_preview_needs_no_attachments(delivery) -> None:
-    html = mail.preview(edition=delivery.edition)
-    assert "cid:" not in html and html.count("/media/") == 2
+    html = previews.preview(edition=delivery.edition).html
+    assert "cid:" not in html and html.count("data:image/jpeg;base64,") == 2
 
 
 @pytest.mark.django_db

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     """Rows are claimed many at once, domains have a pace, a sending can be paused and cancelled, providers name a mail."""
 
     dependencies = [
-        ('newsletter', '0004_pairs_and_scores'),
+        ('newsletter', '0006_schedules'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

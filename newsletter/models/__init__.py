@@ -1,8 +1,9 @@
 """The rows of VOTES → RANKING → EDITION → INBOX, one module for each step."""
 
 from newsletter.models.deliveries import Delivery, DomainPace, Intervention
-from newsletter.models.editions import Edition, EditionEntry
+from newsletter.models.editions import Edition, EditionChange, EditionEntry
 from newsletter.models.readers import MailEvent, Request, Subscriber, Suppression
+from newsletter.models.schedule import Schedule, Slot
 from newsletter.models.votes import Comparison, KnownPair, PhotoScore, Ranking, Vote
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Delivery",
     "DomainPace",
     "Edition",
+    "EditionChange",
     "EditionEntry",
     "Intervention",
     "KnownPair",
@@ -17,6 +19,8 @@ __all__ = [
     "PhotoScore",
     "Ranking",
     "Request",
+    "Schedule",
+    "Slot",
     "Subscriber",
     "Suppression",
     "Vote",
