@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from collector import challenges
 from collector.models import Photo, Recognizer
-from newsletter import mail
+from newsletter import fame, fame_names, mail
 from newsletter.candidates import candidates, end_of
 from newsletter.errors import Contended, NotADraft, NothingToShow
-from newsletter.fame import leaderboard
 from newsletter.models import Delivery, Edition, EditionEntry, Subscriber
+from newsletter.periods import period
 from newsletter.ranking import Ranked, rank
 from newsletter.words import one_line
 from training import fixes
@@ -115,14 +115,15 @@ def _make(recognizer: Recognizer, day: date, best: list[Ranked]) -> Edition:
 def _entry(edition: Edition, position: int, photo: Photo, item: Ranked, mended: list[Mended]) -> EditionEntry:
     label = (photo.label or photo.claimed).name
     where = f" {photo.challenge.setting}" if photo.challenge else ""
+    name = fame_names.shown(photo.volunteer_id, fame_names.names([photo.volunteer_id]))
     return EditionEntry(
         edition=edition,
         photo=photo,
         position=position,
         view_sha256=photo.view_sha256,
         caption=one_line(f"{label}{where}", 160),
-        alt=one_line(photo.alt, 240),
-        credit=one_line(photo.volunteer.name, 60),
+        alt=one_line(fame_names.renamed(photo.alt, [photo.volunteer.name], name), 240),
+        credit=one_line(name, 60),
         mended=one_line(mended[0].sentence("It"), 240) if mended else "",
         scores=item.parts.as_json(),
     )
@@ -143,9 +144,9 @@ def _introduction(recognizer: Recognizer, day: date, any_votes: bool) -> str:
 
 
 def _content(recognizer: Recognizer, day: date) -> dict[str, Any]:
-    end = end_of(day)
-    since = end - timedelta(days=settings.EDITION_WINDOW_DAYS)
-    lines = leaderboard(recognizer=recognizer, since=since, until=end, limit=settings.EDITION_FAME_ROWS)
+    fame.settle(recognizer=recognizer)  # what happened in the last seconds of the day is printed too
+    week = fame.board(recognizer=recognizer, period=period("week", day))
+    lines = fame.leaderboard(board=week, limit=settings.EDITION_FAME_ROWS)
     return {
         "model": model_news(recognizer),
         "challenge": _challenge(recognizer, day),

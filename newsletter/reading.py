@@ -9,7 +9,8 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from collector.models import Photo, Volunteer
+from collector.models import Photo
+from newsletter.fame_names import NOBODY, names, renamed, wishes
 from newsletter.models import Edition, EditionEntry
 
 
@@ -33,10 +34,10 @@ def published(recognizer_id: int) -> QuerySet[Edition]:
 
 def read(*, edition: Edition) -> Reading:
     """Everything an edition shows now."""
-    entries = list(_shown(edition).select_related("photo"))
+    entries = list(_shown(edition).select_related("photo__volunteer"))
     return Reading(
         edition=edition,
-        entries=entries,
+        entries=_credited(entries),
         gone=edition.entries.count() - len(entries),
         leaderboard=_named(edition.content.get("leaderboard") or []),
         model=edition.content.get("model"),
@@ -45,20 +46,28 @@ def read(*, edition: Edition) -> Reading:
     )
 
 
-def fingerprint(*, edition: Edition) -> tuple[tuple[int, ...], frozenset[UUID]]:
+def fingerprint(*, edition: Edition) -> tuple[tuple[int, ...], frozenset[tuple[UUID, str]]]:
     """Changes exactly when something must no longer be shown: two small queries, asked before every mail."""
-    return tuple(_shown(edition).values_list("pk", flat=True)), frozenset(_present(edition.content.get("leaderboard") or []))
+    entries = list(_shown(edition).values_list("pk", "photo__volunteer"))
+    lines = {UUID(line["volunteer"]) for line in edition.content.get("leaderboard") or []}
+    return tuple(pk for pk, _ in entries), frozenset(names({person for _, person in entries} | lines).items())
 
 
 def _shown(edition: Edition) -> QuerySet[EditionEntry]:
     return edition.entries.filter(photo__state=Photo.State.ACCEPTED).order_by("position")
 
 
-def _present(lines: list[dict[str, Any]]) -> dict[UUID, Volunteer]:
-    ids = [line["volunteer"] for line in lines]
-    return {row.pk: row for row in Volunteer.objects.filter(pk__in=ids, erased_at__isnull=True)}
-
-
 def _named(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    present = _present(lines)
-    return [{**line, "name": present[UUID(line["volunteer"])].name} for line in lines if UUID(line["volunteer"]) in present]
+    known = names(UUID(line["volunteer"]) for line in lines)
+    return [{**line, "name": known[UUID(line["volunteer"])]} for line in lines if UUID(line["volunteer"]) in known]
+
+
+def _credited(entries: list[EditionEntry]) -> list[EditionEntry]:
+    """Who has a wish of how to be named is named so, whatever was printed. The rows stay as they were frozen."""
+    wished = wishes(entry.photo.volunteer_id for entry in entries)
+    for entry in entries:
+        name = wished.get(entry.photo.volunteer_id)
+        if name is not None:
+            printed = {entry.photo.volunteer.name, entry.credit} - {name, NOBODY}
+            entry.alt, entry.credit = renamed(entry.alt, printed, name), name
+    return entries

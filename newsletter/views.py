@@ -1,11 +1,9 @@
-"""INBOX, on the web: the home page, the archive, fame, and what the links in mails open."""
+"""INBOX, on the web: the home page, the archive, and what the links in mails open."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -15,19 +13,17 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from collector import challenges
 from collector.addresses import client_address
-from collector.errors import MissingParameter, UnknownRecognizer
+from collector.errors import UnknownRecognizer
 from collector.models import Challenge, Recognizer
 from config.errors import Problem
 from newsletter import links, subscriptions
 from newsletter.edition import model_news
 from newsletter.errors import UnknownEdition
-from newsletter.fame import leaderboard
 from newsletter.models import Subscriber
 from newsletter.reading import published, read
 from newsletter.tasks import ask
 
 View = Callable[..., HttpResponse]
-PERIODS: dict[str, tuple[str, int | None]] = {"week": ("7 days", 7), "month": ("30 days", 30), "all": ("whole time", None)}
 
 
 def page(view: View) -> View:
@@ -67,29 +63,11 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "newsletter/home.html", {"recognizers": recognizers})
 
 
-@require_safe
-@page
-def fame(request: HttpRequest, slug: str) -> HttpResponse:
-    """Who did most, in the period of `?period=`."""
-    recognizer = _recognizer(slug)
-    period = request.GET.get("period", "month")
-    if period not in PERIODS:
-        raise MissingParameter(f"period is one of {', '.join(PERIODS)}.", period=period[:40])
-    now = timezone.now()
-    words, days = PERIODS[period]
-    since = None if days is None else now - timedelta(days=days)
-    lines = leaderboard(recognizer=recognizer, since=since, until=now, limit=settings.FAME_ROWS)
-    choices = [(name, text, name == period) for name, (text, _) in PERIODS.items()]
-    return render(
-        request, "newsletter/fame.html", {"recognizer": recognizer, "lines": lines, "choices": choices, "period": words}
-    )
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
 def archive(request: HttpRequest, slug: str) -> HttpResponse:
     """All published editions, and the form to subscribe; a POST of the form answers the same for every address."""
-    recognizer = _recognizer(slug)
+    recognizer = recognizer_of(slug)
     if request.method == "POST":
         subscriber = subscriptions.subscribe(
             recognizer=recognizer, email=request.POST.get("email", ""), address=client_address(request)
@@ -104,7 +82,7 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
 @page
 def edition(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """One published edition, without what was withdrawn since."""
-    recognizer = _recognizer(slug)
+    recognizer = recognizer_of(slug)
     found = published(recognizer.pk).filter(number=number).first()
     if found is None:
         raise UnknownEdition("The archive lists those that were published.", number=number)
@@ -138,7 +116,7 @@ def leave(request: HttpRequest, token: str) -> HttpResponse:
     return render(request, "newsletter/leave.html", {"recognizer": subscriber.recognizer, "gone": gone})
 
 
-def _recognizer(slug: str) -> Recognizer:
+def recognizer_of(slug: str) -> Recognizer:
     # Inactive ones too: what was published stays readable, and its readers must be able to leave.
     recognizer = Recognizer.objects.filter(slug=slug).first()
     if recognizer is None:
