@@ -12,7 +12,7 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from collector.admin import ReadOnly
 from config.errors import Problem
-from newsletter import mail
+from newsletter import admin_fame, mail  # noqa: F401  importing the former registers it
 from newsletter.delivery import progress
 from newsletter.edition import freeze
 from newsletter.models import Delivery, Edition, EditionEntry, Subscriber

@@ -3,12 +3,12 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from newsletter import api, views
+from newsletter import api, fame_api, fame_page, views
 from newsletter.feed import EditionFeed
 
 urlpatterns = [
     path("", views.home, name="home"),
-    path("fame/<slug:slug>", views.fame, name="fame"),
+    path("fame/<slug:slug>", fame_page.fame, name="fame"),
     # Before the archive: a recognizer cannot take these two names over.
     path("newsletter/confirm/<str:token>", views.confirm, name="confirm"),
     path("newsletter/leave/<str:token>", views.leave, name="leave"),
@@ -18,4 +18,10 @@ urlpatterns = [
     path("newsletter/<slug:slug>/<int:number>/", views.edition, name="edition"),
     path("api/v1/photos/<uuid:photo_id>/vote", api.Votes.as_view(), name="vote"),
     path("api/v1/recognizers/<slug:slug>/ballot", api.Ballots.as_view(), name="ballot"),
+    path("api/v1/recognizers/<slug:slug>/fame", fame_api.Fame.as_view(), name="fame_board"),
+    path("api/v1/recognizers/<slug:slug>/fame/teams", fame_api.TeamFame.as_view()),
+    path("api/v1/volunteers/me/fame", fame_api.MyFame.as_view()),
+    path("api/v1/teams", fame_api.Teams.as_view()),
+    path("api/v1/volunteers/me/team", fame_api.MyTeam.as_view()),
+    path("api/v1/volunteers/me/team/code", fame_api.MyTeamsCode.as_view()),
 ]

@@ -24,6 +24,9 @@ RINGERS = ADDRESSES_AND_TASKS | {
     "import_page",
     "import_calls",
     "workshop_page",
+    "fame_page",
+    "fame_api",
+    "admin_fame",
 }
 
 
