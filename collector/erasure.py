@@ -100,11 +100,11 @@ def _withdraw(photos: QuerySet[Photo], volunteer: Volunteer) -> Erasure:
     for batch in _batches(rows):
         ids = [row[0] for row in batch]
         Photo.objects.filter(pk__in=ids).update(**SHELL)
-        duplicates.forget(ids)
         for _, facts in photos_withdrawn.send(sender=Photo, photo_ids=ids):
             for name, values in cast(dict[str, list[Any]], facts or {}).items():
                 known = receipt.setdefault(name, [])
                 known += [value for value in values if value not in known]
+        duplicates.forget(ids)  # last: who is told may ask for what looked the same
         debts += _owe(f"{kind}/{digest}" for row in batch for kind, digest in zip(COLUMNS, row[1:], strict=True) if digest)
         debts += _bury([name for row in batch for name in (row[1], _mark("photo", row[0])) if name])
     _pay_soon(debts)

@@ -217,6 +217,8 @@ class Photo(models.Model):
         indexes = [
             # The moderators' queue and the night's snapshot both read one recognizer's photos of one state, oldest first.
             models.Index(fields=["recognizer", "state", "received_at"], name="photo_queue"),
+            # What was accepted on one day, or since one: fame, ballots, editions.
+            models.Index(fields=["recognizer", "accepted_at"], name="photo_accepted", condition=Q(state="accepted")),
             # What the sweeper looks for every few seconds; partial, so it stays as small as the backlog.
             models.Index(fields=["received_at"], name="photo_undeveloped", condition=Q(state="received")),
             # A volunteer's own photos, and the kin that share a split.

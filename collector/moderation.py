@@ -14,6 +14,7 @@ from django.utils import timezone
 from collector.agreement import agreed, last_word, needs_agreement, repeats
 from collector.errors import NotDecidable, UnknownLabel, UnknownPhoto
 from collector.models import Decision, Label, Photo, Recognizer, Volunteer
+from collector.signals import photo_decided
 from collector.splits import split_for
 from config.errors import Problem
 
@@ -76,8 +77,10 @@ def decide(
         if not seen.update(**changes):
             # raised inside the transaction: the decision row goes with it
             raise NotDecidable("Another moderator decided it, or it was withdrawn. Look again.", photo=str(photo_id))
-    for name, value in changes.items():
-        setattr(photo, name, value)
+        again = photo.accepted_at is not None
+        for name, value in changes.items():
+            setattr(photo, name, value)
+        photo_decided.send(sender=Photo, photo=photo, again=again)
     return decision
 
 

@@ -4,8 +4,13 @@ from django.dispatch import Signal
 
 # Sent inside the transaction that withdraws photos, with `photo_ids: list[UUID]`. A receiver may return a JSON-ready dict;
 # the dicts are merged into the erasure's receipt, e.g. {"releases": ["groceries v3"]}. The photos of one withdrawal may come in
-# several parts; their recognizers' `turn` is taken, and their rows are shells already (accepted_at and split stay).
+# several parts; their recognizers' `turn` is taken, and their rows are shells already (accepted_at, split and, until all have
+# been told, cluster stay).
 photos_withdrawn = Signal()
+
+# Sent inside the transaction that decides about a photo, with `photo: Photo` as it is now and `again: bool`: it had been accepted
+# before.
+photo_decided = Signal()
 
 # Sent inside the transaction that erases an account, with `volunteer: Volunteer`, before its row is deleted. A receiver removes
 # what it keeps of the volunteer beside foreign keys, which are SET_NULL or CASCADE.

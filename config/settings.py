@@ -303,6 +303,13 @@ PROVISIONAL_S = (
 )  # seconds after acceptance in which a score is provisional: newcomers' votes and second looks still come
 FAME_ROWS = 20  # lines of a leaderboard page
 EDITION_FAME_ROWS = 5  # lines of a leaderboard in an edition
+FAME_LAG_S = 10  # seconds that marks gather before a day is recounted: a day that is voted on is not recounted at every vote
+FAME_SEASON_MONTHS = 3  # months; a divisor of 12: seasons are the calendar's quarters. After a change: manage.py fame --rebuild
+FAME_FIXES = 10  # mistakes of a released model that photos must have fixed for the badge
+FAME_CORNER_PHOTOS = 3  # first photos of a label under a condition that taught the model a new corner; then it is known
+TEAM_MOST = env.whole("TEAM_MOST", 50, least=2, most=1000, unit="members of a team")  # a class, a club
+TEAMS_PER_DAY = 5  # teams that a volunteer may make a day; a name that was mistyped is made again
+TEAM_TRIES_PER_DAY = 50  # team codes that a volunteer may try a day, right or wrong; a code has 60 random bits
 MAIL_HTML_MAX_BYTES = 100_000  # bytes of a mail's HTML part; large webmailers cut a mail off at 102 KB
 MAIL_PHOTO_SIDE = 640  # pixels of a photo in a mail: sharp on a phone, some 50 KB
 MAIL_RETRY_S = (300, 1800, 7200, 28_800)  # seconds to wait after each temporary refusal; after the last one it has failed

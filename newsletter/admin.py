@@ -4,7 +4,7 @@ from django.contrib import admin
 from unfold.admin import ModelAdmin
 
 from collector.admin import ReadOnly
-from newsletter import admin_editions, admin_ranking, admin_readers  # noqa: F401  importing them registers them
+from newsletter import admin_editions, admin_fame, admin_ranking, admin_readers  # noqa: F401  importing them registers them
 from newsletter.models import Delivery
 
 

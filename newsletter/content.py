@@ -8,9 +8,10 @@ from django.db.models import Count, Q
 
 from collector import challenges
 from collector.models import Photo, Recognizer
+from newsletter import fame
 from newsletter.candidates import end_of
-from newsletter.fame import leaderboard
 from newsletter.models import Edition
+from newsletter.periods import period
 from newsletter.words import one_line
 from training import fixes
 from training.models import Channel, Fix
@@ -26,9 +27,9 @@ def compose_content(*, recognizer: Recognizer, day: date, kind: str, asks: date 
     found = {"asks": asks.isoformat() if asks else None, "next_challenge": challenge_ahead(recognizer, day, asks)}
     if kind == Kind.REMINDER:
         return found
-    end = end_of(day)
-    since = end - timedelta(days=settings.EDITION_WINDOW_DAYS)
-    lines = leaderboard(recognizer=recognizer, since=since, until=end, limit=settings.EDITION_FAME_ROWS)
+    fame.settle(recognizer=recognizer)  # what happened in the last seconds of the day is printed too
+    week = fame.board(recognizer=recognizer, period=period("week", day))
+    lines = fame.leaderboard(board=week, limit=settings.EDITION_FAME_ROWS)
     return found | {
         "model": model_news(recognizer),
         "told_version": told_version(recognizer, kind),

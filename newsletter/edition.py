@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from collector.models import Photo, Recognizer
-from newsletter import mail
+from newsletter import fame_names, mail
 from newsletter.candidates import opinions
 from newsletter.content import challenge_ahead, compose_content, fixer, introduction, title
 from newsletter.errors import Contended, Held, NotADraft, NothingToShow
@@ -110,6 +110,7 @@ def entry_of(*, edition: Edition, position: int, photo: Photo, item: Ranked | No
     for what it fixed."""
     label = (photo.label or photo.claimed).name
     where = f" {photo.challenge.setting}" if photo.challenge else ""
+    name = fame_names.shown(photo.volunteer_id, fame_names.names([photo.volunteer_id]))
     return EditionEntry(
         edition=edition,
         photo=photo,
@@ -117,8 +118,8 @@ def entry_of(*, edition: Edition, position: int, photo: Photo, item: Ranked | No
         position=position,
         view_sha256=photo.view_sha256,
         caption=one_line(f"{label}{where}", LENGTHS["caption"]),
-        alt=one_line(photo.alt, LENGTHS["alt"]),
-        credit=one_line(photo.volunteer.name, LENGTHS["credit"]),
+        alt=one_line(fame_names.renamed(photo.alt, [photo.volunteer.name], name), LENGTHS["alt"]),
+        credit=one_line(name, LENGTHS["credit"]),
         mended=mended,
         scores=item.parts.as_json() if item else {},
     )

@@ -105,3 +105,27 @@ class UnreadableFile(Problem):
 
 class ConsentMissing(Problem):
     status, code, title = 422, "consent-missing", "Say where and when these people agreed."
+
+
+class NameTaken(Problem):
+    status, code, title = 409, "name-taken", "Somebody else is called so already."
+
+
+class NotATeamName(Problem):
+    status, code, title = 422, "not-a-team-name", "This cannot be the name of a team."
+
+
+class InATeam(Problem):
+    status, code, title = 409, "in-a-team", "You are in a team already."
+
+
+class InNoTeam(Problem):
+    status, code, title = 404, "in-no-team", "You are in no team."
+
+
+class TeamFull(Problem):
+    status, code, title = 409, "team-full", "This team has no place left."
+
+
+class TeamCodeNotValid(Problem):
+    status, code, title = 403, "team-code-not-valid", "This code lets nobody into a team."

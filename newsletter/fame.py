@@ -1,23 +1,27 @@
-"""FAME: who did most for a recognizer in a period, counted from rows each time it is asked."""
+"""FAME: who did most for a recognizer: leaderboards, places and streaks, read from rows that newsletter.fame_rows keeps."""
 
-import itertools
-from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
-from django.db.models.functions import Coalesce
+from django.db.models import Count, QuerySet, Sum
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from collector.models import Photo, Recognizer, Volunteer
-from newsletter.models import Vote
-from training import worth
+from collector.models import Label, Recognizer, Volunteer
+from newsletter.fame_counted import counted
+from newsletter.fame_names import names
+from newsletter.fame_rows import settle
+from newsletter.models import FameBadge, FameBoard, FameLine
+from newsletter.periods import Period, period
 
-# One point a photo, one a like, one for each tenth of a percentage point of accuracy: easy to explain, and a photo that the
-# model needed is worth several that it did not. What hurt the model costs nobody points.
-POINTS_PER_WORTH = 1000
+__all__ = ["Board", "Line", "board", "leaderboard", "places", "settle", "standing", "streaks", "teams"]
+ORDER = ("-points", "-photos", "volunteer_id")  # of the index `fame_order`; the id only makes it one order
+BATCH = 500  # volunteers that one statement names
 
 
 @dataclass(frozen=True)
@@ -33,88 +37,153 @@ class Line:
     points: int
 
 
-@dataclass
-class _Sum:
-    photos: int = 0  # near-duplicates counted once
-    likes: int = 0
-    worth: float | None = None
+@dataclass(frozen=True)
+class TeamLine:
+    """One team on a leaderboard: what its listed members have together there. `members` counts those who have a line."""
+
+    place: int
+    name: str
+    members: int
+    photos: int
+    points: int
+
+
+@dataclass(frozen=True)
+class Board:
+    """Which leaderboard, and its version: whatever its lines say changes it. `row` is None where nobody has done anything."""
+
+    recognizer: Recognizer
+    period: Period
+    label: Label | None
+    row: FameBoard | None
 
     @property
-    def points(self) -> int:
-        return self.photos + self.likes + round(POINTS_PER_WORTH * max(0.0, self.worth or 0.0))
+    def version(self) -> str:
+        return f"{self.row.pk}.{self.row.version}" if self.row else "0"
 
 
-def leaderboard(*, recognizer: Recognizer, since: datetime | None, until: datetime, limit: int | None) -> list[Line]:
-    """Volunteers by points for photos accepted in [since, until), best first; equal points share a place.
+def board(*, recognizer: Recognizer, period: Period, label: Label | None = None) -> Board:
+    """One query by a unique index."""
+    rows = FameBoard.objects.filter(recognizer=recognizer, kind=period.kind, begins=period.begins)
+    row = rows.filter(label=label).first() if label else rows.filter(label__isnull=True).first()
+    return Board(recognizer, period, label, row)
 
-    Near-duplicates count as one photo: of the volunteer who sent the first of them, with one like of each voter. Only the first
-    one has a worth (`training.worth`). Imported photos and erased volunteers are left out. `since` None: from the beginning.
-    `limit` None: everybody.
+
+def leaderboard(*, board: Board, limit: int, skip: int = 0) -> list[Line]:
+    """`limit` volunteers by points, best first, without the first `skip`; equal points share a place.
+
+    Who is not listed takes no place. Reads one stretch of the index `fame_order`, however many photos there are.
     """
-    photos = Photo.objects.filter(
-        recognizer=recognizer,
-        state=Photo.State.ACCEPTED,
-        source=Photo.Source.PHONE,
-        volunteer__erased_at__isnull=True,
-        accepted_at__lt=until,
+    lines = list(_lines(board).order_by(*ORDER)[skip : skip + limit])
+    known = names(line.volunteer_id for line in lines)
+    above = _lines(board).filter(points__gt=lines[0].points).count() if lines and skip else 0
+    found: list[Line] = []
+    place = above + 1
+    for index, line in enumerate(lines, start=skip + 1):
+        if found and line.points < found[-1].points:
+            place = index
+        worth = line.worth / 10**9 if line.valued else None
+        name = known.get(line.volunteer_id, "")
+        found.append(Line(place, line.volunteer_id, name, line.photos, line.likes, worth, line.points))
+    return [line for line in found if line.name]  # whoever asked to go between two queries
+
+
+def teams(*, board: Board, limit: int, skip: int = 0) -> list[TeamLine]:
+    """Teams by what their listed members have together on this board, best first; equal points share a place.
+
+    Costs a sum over the board's lines whose volunteers are in a team.
+    """
+    sums = (
+        _lines(board)
+        .filter(volunteer__team_membership__isnull=False)
+        .order_by()
+        .values("volunteer__team_membership__team__name")
+        .annotate(members=Count("pk"), all_photos=Sum("photos"), all_points=Sum("points"))
+        .order_by("-all_points", "-all_photos", "volunteer__team_membership__team__name")
     )
-    if since is not None:
-        photos = photos.filter(accepted_at__gte=since)
-    rows = photos.annotate(kin=Coalesce("cluster", "id")).order_by("received_at", "pk").values_list("volunteer_id", "kin")
-    liked = Vote.objects.filter(like=True, photo__in=photos).annotate(kin=Coalesce("photo__cluster", "photo_id"))
-    likes = Counter(kin for kin, _ in liked.order_by().values_list("kin", "volunteer").distinct())
-    counted: set[UUID] = set()
-    sums: dict[UUID, _Sum] = defaultdict(_Sum)
-    for volunteer_id, kin in rows.iterator():
-        if kin not in counted:
-            counted.add(kin)
-            sums[volunteer_id].photos += 1
-            sums[volunteer_id].likes += likes[kin]
-    for volunteer_id, value in worth.by_volunteer(recognizer=recognizer, photos=photos).items():
-        if volunteer_id in sums:  # whoever sent copies only has no line of their own
-            sums[volunteer_id].worth = value
-    return _placed(sums, limit)
+    found: list[TeamLine] = []
+    for index, row in enumerate(sums[: skip + limit], start=1):
+        place = found[-1].place if found and found[-1].points == row["all_points"] else index
+        name = row["volunteer__team_membership__team__name"]
+        found.append(TeamLine(place, name, row["members"], row["all_photos"], row["all_points"]))
+    return found[skip:]
+
+
+def places(*, recognizer: Recognizer, period: Period, volunteer_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """Volunteer → place on the leaderboard of all labels; absent who has no line there or is not listed."""
+    lines = _lines(board(recognizer=recognizer, period=period))
+    own: dict[UUID, int] = {}
+    for batch in _batches(list(volunteer_ids)):
+        own |= dict(lines.filter(volunteer__in=batch).values_list("volunteer_id", "points"))
+    if not own:
+        return {}
+    # How many have each number of points, from the best down to the last that is asked about: one stretch of the index.
+    counts = lines.filter(points__gte=min(own.values())).order_by("-points").values_list("points").annotate(Count("pk"))
+    ladder = list(counts)
+    above = accumulate((count for _, count in ladder), initial=1)
+    place = {points: first for (points, _), first in zip(ladder, above, strict=False)}
+    return {volunteer: place[points] for volunteer, points in own.items()}
+
+
+def streaks(*, recognizer: Recognizer, volunteer_ids: Iterable[UUID], day: date) -> dict[UUID, int]:
+    """Volunteer → days in a row (UTC), up to `day`, of each of which a photo that was sent then is accepted; absent where 0.
+
+    `day` itself is no break yet: without a photo on it the streak of the day before stands. The day of sending counts, not of
+    accepting: a slow moderator breaks nobody's streak. Copies of an earlier photo keep none. Read from the photos.
+    """
+    end = datetime.combine(day + timedelta(days=1), time.min, tzinfo=UTC)
+    days: dict[UUID, set[date]] = defaultdict(set)
+    for batch in _batches(list(volunteer_ids)):
+        photos = counted(recognizer).filter(volunteer__in=batch, received_at__lt=end)
+        sent = photos.annotate(sent=TruncDate("received_at", tzinfo=UTC)).values_list("volunteer_id", "sent").distinct()
+        for volunteer, at in sent.iterator():
+            days[volunteer].add(at)
+    found = {volunteer: _in_a_row(sent, day) for volunteer, sent in days.items()}
+    return {volunteer: count for volunteer, count in found.items() if count}
 
 
 def standing(*, volunteer: Volunteer) -> list[dict[str, Any]]:
-    """This volunteer's line in each recognizer's leaderboard of the whole time, where there is one; JSON-ready."""
+    """For each recognizer that this volunteer sent photos to: line of the whole time, streak, badges; JSON-ready. Tells the
+    volunteer's own, so also what is not listed; `place` is None then."""
     found = []
+    today = timezone.now().date()
     for recognizer in Recognizer.objects.filter(photos__volunteer=volunteer).distinct().order_by("slug"):
-        everybody = leaderboard(recognizer=recognizer, since=None, until=timezone.now(), limit=None)
-        for line in everybody:
-            if line.volunteer == volunteer.pk:
-                facts = {"place": line.place, "photos": line.photos, "likes": line.likes, "worth": line.worth}
-                found.append({"recognizer": recognizer.slug, **facts, "points": line.points})
+        settle(recognizer=recognizer)
+        whole = period("all", today)
+        line = FameLine.objects.filter(board=board(recognizer=recognizer, period=whole).row, volunteer=volunteer).first()
+        if line is None:
+            continue
+        badges = FameBadge.objects.filter(recognizer=recognizer, volunteer=volunteer).order_by("kind")
+        found.append(
+            {
+                "recognizer": recognizer.slug,
+                "place": places(recognizer=recognizer, period=whole, volunteer_ids=[volunteer.pk]).get(volunteer.pk),
+                "photos": line.photos,
+                "likes": line.likes,
+                "worth": line.worth / 10**9 if line.valued else None,
+                "points": line.points,
+                "streak": streaks(recognizer=recognizer, volunteer_ids=[volunteer.pk], day=today).get(volunteer.pk, 0),
+                "badges": [
+                    {"kind": row.kind, "name": row.get_kind_display(), "photo": str(row.photo_id), "day": row.day.isoformat()}
+                    | {"facts": row.facts}
+                    for row in badges
+                ],
+            }
+        )
     return found
 
 
-def _placed(sums: dict[UUID, _Sum], limit: int | None) -> list[Line]:
-    ordered = sorted(sums.items(), key=lambda item: (-item[1].points, -item[1].photos, str(item[0])))[:limit]
-    names = Volunteer.objects.in_bulk([volunteer for volunteer, _ in ordered])
-    lines: list[Line] = []
-    for index, (volunteer, line) in enumerate(ordered, start=1):
-        place = lines[-1].place if lines and lines[-1].points == line.points else index
-        name = names[volunteer].name
-        lines.append(Line(place, volunteer, name, line.photos, line.likes, line.worth, line.points))
-    return lines
+def _lines(found: Board) -> QuerySet[FameLine]:
+    return FameLine.objects.filter(board=found.row, listed=True) if found.row else FameLine.objects.none()
 
 
-def places(*, recognizer: Recognizer, period: str, volunteer_ids: Collection[UUID]) -> dict[UUID, int]:
-    """Volunteer → place in the leaderboard of the last `period` ("day", "week"); who has no line is absent."""
-    now = timezone.now()
-    since = now - timedelta(days={"day": 1, "week": 7}[period])
-    lines = leaderboard(recognizer=recognizer, since=since, until=now, limit=None)
-    return {line.volunteer: line.place for line in lines if line.volunteer in volunteer_ids}
+def _in_a_row(sent: set[date], day: date) -> int:
+    last = day if day in sent else day - timedelta(days=1)
+    count = 0
+    while last - timedelta(days=count) in sent:
+        count += 1
+    return count
 
 
-def streaks(*, recognizer: Recognizer, volunteer_ids: Collection[UUID], day: date) -> dict[UUID, int]:
-    """Volunteer → on how many days (UTC) in a row, up to `day`, they sent a photo that was not refused; absent: on none."""
-    sent = Photo.objects.filter(recognizer=recognizer, volunteer__in=volunteer_ids, source=Photo.Source.PHONE)
-    kept = sent.exclude(state__in=[Photo.State.REJECTED, Photo.State.BROKEN, Photo.State.WITHDRAWN])
-    days = set(kept.order_by().values_list("volunteer", "received_at__date").distinct())
-    found = {}
-    for volunteer_id in volunteer_ids:
-        count = next(n for n in itertools.count() if (volunteer_id, day - timedelta(days=n)) not in days)
-        if count:
-            found[volunteer_id] = count
-    return found
+def _batches(items: Sequence[UUID]) -> Iterable[Sequence[UUID]]:
+    return (items[at : at + BATCH] for at in range(0, len(items), BATCH))

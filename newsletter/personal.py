@@ -16,6 +16,7 @@ from django.utils.safestring import mark_safe
 from collector.models import Photo, Recognizer
 from newsletter import fame
 from newsletter.models import Delivery, Edition
+from newsletter.periods import period
 from newsletter.words import one_line
 from training import fixes
 from training.models import Fix
@@ -29,7 +30,6 @@ LINE_CHARS = 240
 # Bytes of HTML that a reader's own lines take at the most: a quote is six bytes when escaped, an emoji four.
 MOST_BYTES = LINES * (LINE_CHARS * 6 + len("<li></li>"))
 LEAST_STREAK = 2  # days; everybody who sends a photo has one of 1
-PERIOD = "week"  # the leaderboard whose places are told
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ def of_deliveries(*, edition: Edition, delivery_ids: Sequence[UUID]) -> dict[UUI
     if not people:
         return {}
     known = sorted(set(people.values()))
-    mended, places, streaks = _mended(edition, known), _places(edition.recognizer, known), _streaks(edition, known)
+    mended, streaks = _mended(edition, known), _streaks(edition, known)
+    places = _places(edition.recognizer, _counted_day(edition), known)
     found = {}
     for delivery_id, volunteer_id in people.items():
         lines = mended.get(volunteer_id, [])[:FIXES]
@@ -110,8 +111,8 @@ def _mended(edition: Edition, volunteer_ids: list[UUID]) -> dict[UUID, list[str]
     return found
 
 
-def _places(recognizer: Recognizer, volunteer_ids: list[UUID]) -> dict[UUID, int]:
-    return fame.places(recognizer=recognizer, period=PERIOD, volunteer_ids=volunteer_ids)
+def _places(recognizer: Recognizer, day: date, volunteer_ids: list[UUID]) -> dict[UUID, int]:
+    return fame.places(recognizer=recognizer, period=period("week", day), volunteer_ids=volunteer_ids)
 
 
 def _streaks(edition: Edition, volunteer_ids: list[UUID]) -> dict[UUID, int]:

@@ -84,7 +84,7 @@ def send_test(*, edition: Edition, to: str, editor: str) -> str:
     over = transport()
     try:
         over.open()
-        return mail.send(over=over, name=name, mail=message)
+        return mail.send(over=over, name=name, mail=message).answer
     except (Refused, Later, Lost, Unreachable, ValueError) as error:  # ValueError: an address that no header can carry
         raise NotSent(f"It says: {error}", edition=edition.pk) from error
     finally:

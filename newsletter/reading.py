@@ -10,18 +10,21 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import QuerySet
 
-from collector.models import Photo, Volunteer
+from collector.models import Photo
 from config.rows import key
+from newsletter.fame_names import NOBODY, names, renamed, wishes
 from newsletter.models import Edition, EditionEntry
 from newsletter.words import one_line, paragraphs
 
 LENGTHS = {"caption": 160, "alt": 240, "credit": 60, "mended": 240}  # characters of an entry's words, as its columns have them
 
 SHOWN = """
-SELECT e.id FROM newsletter_editionentry e JOIN collector_photo p ON p.id = e.photo_id
+SELECT e.id, p.volunteer_id FROM newsletter_editionentry e JOIN collector_photo p ON p.id = e.photo_id
 WHERE e.edition_id = %s AND p.state = 'accepted' ORDER BY e.position
 """
-PRESENT = "SELECT id FROM collector_volunteer WHERE erased_at IS NULL AND id IN"
+NAMED = """
+SELECT v.id, v.handle, f.listed, f.pseudonym FROM collector_volunteer v
+LEFT JOIN newsletter_famepreference f ON f.volunteer_id = v.id WHERE v.erased_at IS NULL AND v.id IN"""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def published(recognizer_id: int) -> QuerySet[Edition]:
 
 def read(*, edition: Edition) -> Reading:
     """Everything an edition shows now."""
-    shown = [_cleaned(entry) for entry in _shown(edition).select_related("photo")]
+    shown = _credited([_cleaned(entry) for entry in _shown(edition).select_related("photo__volunteer")])
     entries = [entry for entry in shown if entry.part == EditionEntry.Part.FIND]
     own = [entry for entry in shown if entry.part == EditionEntry.Part.FIX]
     return Reading(
@@ -83,16 +86,16 @@ def read(*, edition: Edition) -> Reading:
 
 
 def fingerprint(*, edition: Edition) -> tuple[tuple[int, ...], frozenset[Any]]:
-    """Changes exactly when something must no longer be shown: two small queries, asked before every mail. By hand, since
-    composing them would take Django as long as sending a mail takes."""
-    people = [key(UUID(line["volunteer"])) for line in edition.content.get("leaderboard") or []]
+    """Changes exactly when something must no longer be shown, or is named otherwise: two small queries, before every mail. By
+    hand, since composing them would take Django as long as sending a mail takes."""
     with connection.cursor() as cursor:
         cursor.execute(SHOWN, [edition.pk])
-        shown = tuple(pk for (pk,) in cursor.fetchall())
+        shown = cursor.fetchall()
+        people = {key(UUID(line["volunteer"])) for line in edition.content.get("leaderboard") or []} | {who for _, who in shown}
         if not people:
-            return shown, frozenset()
-        cursor.execute(f"{PRESENT} ({', '.join(['%s'] * len(people))})", people)
-        return shown, frozenset(pk for (pk,) in cursor.fetchall())
+            return (), frozenset()
+        cursor.execute(f"{NAMED} ({', '.join(['%s'] * len(people))})", list(people))
+        return tuple(pk for pk, _ in shown), frozenset(cursor.fetchall())
 
 
 def _shown(edition: Edition) -> QuerySet[EditionEntry]:
@@ -106,12 +109,18 @@ def _cleaned(entry: EditionEntry) -> EditionEntry:
     return entry
 
 
-def _present(lines: list[dict[str, Any]]) -> dict[UUID, Volunteer]:
-    ids = [line["volunteer"] for line in lines]
-    return {row.pk: row for row in Volunteer.objects.filter(pk__in=ids, erased_at__isnull=True)}
-
-
 def _named(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    present = _present(lines)
-    there = [line for line in lines if UUID(line["volunteer"]) in present]
-    return [{**line, "name": one_line(present[UUID(line["volunteer"])].name, LENGTHS["credit"])} for line in there]
+    known = names(UUID(line["volunteer"]) for line in lines)
+    there = [line for line in lines if UUID(line["volunteer"]) in known]
+    return [{**line, "name": one_line(known[UUID(line["volunteer"])], LENGTHS["credit"])} for line in there]
+
+
+def _credited(entries: list[EditionEntry]) -> list[EditionEntry]:
+    """Who has a wish of how to be named is named so, whatever was printed. The rows stay as they were frozen."""
+    wished = wishes(entry.photo.volunteer_id for entry in entries)
+    for entry in entries:
+        name = wished.get(entry.photo.volunteer_id)
+        if name is not None:
+            printed = {entry.photo.volunteer.name, entry.credit} - {name, NOBODY}
+            entry.alt, entry.credit = renamed(entry.alt, printed, name), name
+    return entries

@@ -1,9 +1,10 @@
-"""The mail worker's side of INBOX."""
+"""The workers' side of INBOX and of FAME."""
 
 from uuid import UUID
 
+from collector.models import Recognizer
 from config.duties import duty
-from newsletter import delivery, forgetting, schedule, scores, subscriptions
+from newsletter import delivery, fame_rows, forgetting, schedule, scores, subscriptions
 
 
 @duty(queue="mail", due=schedule.unopened)
@@ -41,3 +42,9 @@ def forget_readers(what: str) -> None:
 @duty(queue="mail", due=scores.due)
 def settle(recognizer_id: int) -> None:
     scores.settle(recognizer_id=recognizer_id)
+
+
+# Swept only, never rung: marks gather for FAME_LAG_S first.
+@duty(queue="mail", due=fame_rows.due)
+def recount(recognizer_id: int) -> None:
+    fame_rows.settle(recognizer=Recognizer.objects.get(pk=recognizer_id))

@@ -3,12 +3,12 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from newsletter import api, reader_api, reader_pages, views, webhooks
+from newsletter import api, fame_api, fame_page, reader_api, reader_pages, views, webhooks
 from newsletter.feed import feed
 
 urlpatterns = [
     path("", views.home, name="home"),
-    path("fame/<slug:slug>", views.fame, name="fame"),
+    path("fame/<slug:slug>", fame_page.fame, name="fame"),
     # Before the archive: a recognizer cannot take these names over.
     path("newsletter/confirm/<str:token>", views.confirm, name="confirm"),
     path("newsletter/leave/<str:token>", views.leave, name="leave"),
@@ -25,4 +25,10 @@ urlpatterns = [
     path("api/v1/recognizers/<slug:slug>/pairs", api.PairBallots.as_view(), name="pairs"),
     path("api/v1/pairs", api.Judgements.as_view(), name="judge"),
     path("api/v1/recognizers/<slug:slug>/subscription", reader_api.Subscriptions.as_view(), name="subscription"),
+    path("api/v1/recognizers/<slug:slug>/fame", fame_api.Fame.as_view(), name="fame_board"),
+    path("api/v1/recognizers/<slug:slug>/fame/teams", fame_api.TeamFame.as_view()),
+    path("api/v1/volunteers/me/fame", fame_api.MyFame.as_view()),
+    path("api/v1/teams", fame_api.Teams.as_view()),
+    path("api/v1/volunteers/me/team", fame_api.MyTeam.as_view()),
+    path("api/v1/volunteers/me/team/code", fame_api.MyTeamsCode.as_view()),
 ]

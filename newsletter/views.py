@@ -1,7 +1,6 @@
-"""INBOX, on the web: the home page, the archive, fame, and what the links in mails open."""
+"""INBOX, on the web: the home page, the archive, and what the links in mails open."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from functools import wraps
 from typing import Any
 
@@ -16,14 +15,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from collector import challenges
 from collector.addresses import client_address
-from collector.errors import MissingParameter, UnknownRecognizer
+from collector.errors import UnknownRecognizer
 from collector.models import Challenge, Recognizer
 from config import addresses
 from config.errors import Problem
 from newsletter import links, subscriptions
 from newsletter.content import model_news
 from newsletter.errors import UnknownEdition, UnknownPage
-from newsletter.fame import leaderboard
 from newsletter.mail import words_of
 from newsletter.models import Subscriber
 from newsletter.reading import published, read
@@ -31,7 +29,6 @@ from newsletter.subscriptions import Wanted
 from newsletter.tasks import ask
 
 View = Callable[..., HttpResponse]
-PERIODS: dict[str, tuple[str, int | None]] = {"week": ("7 days", 7), "month": ("30 days", 30), "all": ("whole time", None)}
 
 
 def page(view: View) -> View:
@@ -71,30 +68,12 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "newsletter/home.html", {"recognizers": recognizers})
 
 
-@require_safe
-@page
-def fame(request: HttpRequest, slug: str) -> HttpResponse:
-    """Who did most, in the period of `?period=`."""
-    recognizer = _recognizer(slug)
-    period = request.GET.get("period", "month")
-    if period not in PERIODS:
-        raise MissingParameter(f"period is one of {', '.join(PERIODS)}.", period=period[:40])
-    now = timezone.now()
-    words, days = PERIODS[period]
-    since = None if days is None else now - timedelta(days=days)
-    lines = leaderboard(recognizer=recognizer, since=since, until=now, limit=settings.FAME_ROWS)
-    choices = [(name, text, name == period) for name, (text, _) in PERIODS.items()]
-    return render(
-        request, "newsletter/fame.html", {"recognizer": recognizer, "lines": lines, "choices": choices, "period": words}
-    )
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
 def archive(request: HttpRequest, slug: str) -> HttpResponse:
     """Published editions, newest first, by pages of `?page=`, and the form to subscribe; a POST of the form answers the same
     for every address."""
-    recognizer = _recognizer(slug)
+    recognizer = recognizer_of(slug)
     if request.method == "POST":
         form = request.POST
         asked = subscriptions.subscribe(
@@ -117,7 +96,7 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
 @page
 def edition(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """One published edition, without what was withdrawn since."""
-    recognizer = _recognizer(slug)
+    recognizer = recognizer_of(slug)
     found = published(recognizer.pk).filter(number=number).first()
     if found is None:
         raise UnknownEdition("The archive lists those that were published.", number=number)
@@ -163,7 +142,7 @@ def wanted_in(form: QueryDict) -> Wanted:
     return Wanted("daily" in form, "weekly" in form, "reminder" in form)
 
 
-def _recognizer(slug: str) -> Recognizer:
+def recognizer_of(slug: str) -> Recognizer:
     # Inactive ones too: what was published stays readable, and its readers must be able to leave.
     recognizer = Recognizer.objects.filter(slug=slug).first()
     if recognizer is None:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from collector.limits import of_volunteer, spend
 from collector.models import Photo, Recognizer, Volunteer
 from newsletter.errors import NotVotable, OwnPhoto
+from newsletter.fame_rows import mark_photos
 from newsletter.models import Vote
 
 
@@ -33,6 +34,7 @@ def cast(*, volunteer: Volunteer, photo_id: UUID, like: bool) -> Vote:
         with transaction.atomic():  # a vote that is not made spends nothing
             spend(of_volunteer("votes", volunteer, settings.VOTES_PER_DAY))
             vote = Vote.objects.create(volunteer=volunteer, photo_id=photo_id, like=like)
+            mark_photos([photo_id])
     except IntegrityError:
         # The same volunteer's other request was faster: the constraint kept it to one row, which now takes our answer.
         vote = _changed(volunteer, photo_id, like)
@@ -45,7 +47,9 @@ def cast(*, volunteer: Volunteer, photo_id: UUID, like: bool) -> Vote:
 
 def _changed(volunteer: Volunteer, photo_id: UUID, like: bool) -> Vote | None:
     votes = Vote.objects.filter(volunteer=volunteer, photo_id=photo_id)
-    votes.exclude(like=like).update(like=like, voted_at=timezone.now())
+    with transaction.atomic():
+        if votes.exclude(like=like).update(like=like, voted_at=timezone.now()):
+            mark_photos([photo_id])
     return votes.first()
 
 

@@ -28,6 +28,8 @@ RINGERS = ADDRESSES_AND_TASKS | {
     "reader_api",
     "reader_pages",
     "desk",
+    "fame_page",
+    "fame_api",
 }
 
 

@@ -9,6 +9,7 @@ from django.db.models import F
 from collector.models import Photo, Recognizer
 from training import runs
 from training.models import Run
+from training.signals import photos_judged
 
 
 @contextmanager
@@ -23,3 +24,4 @@ def kept_by(run: Run) -> Iterator[set[str]]:
         Recognizer.objects.filter(pk=run.recognizer_id).update(turn=F("turn") + 1)
         there = Photo.objects.filter(recognizer=run.recognizer_id).exclude(state=Photo.State.WITHDRAWN)
         yield {str(key) for key in there.order_by().values_list("pk", flat=True).iterator()}
+        photos_judged.send(sender=Run, recognizer_id=run.recognizer_id)

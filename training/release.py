@@ -28,6 +28,7 @@ from training.errors import (
 )
 from training.models import Artifact, Channel, Release, Run
 from training.moves import PROGRAM, Cause, State
+from training.signals import photos_judged
 
 KIND = "blobs"
 STABLE = "stable"
@@ -77,6 +78,7 @@ def publish(
         release = moves.new_release(run.recognizer, run=run, artifacts=rows)
         _advance(run.recognizer, channel, release, replaces, Cause("publish", f"night {run.slot}", message))
         runs.finish(run, Run.State.RELEASED, f"Released {release}. {message}".strip())
+        photos_judged.send(sender=Run, recognizer_id=run.recognizer_id)
     return release
 
 

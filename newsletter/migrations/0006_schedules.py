@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('collector', '0004_upload_hint'),
-        ('newsletter', '0004_pairs_and_scores'),
+        ('newsletter', '0005_fame'),
     ]
 
     operations = [

@@ -2,6 +2,17 @@
 
 from newsletter.models.deliveries import Delivery, DomainPace, Intervention
 from newsletter.models.editions import Edition, EditionChange, EditionEntry
+from newsletter.models.fame import (
+    FameBadge,
+    FameBoard,
+    FameBook,
+    FameDay,
+    FameLine,
+    FameMark,
+    FamePreference,
+    Team,
+    TeamMember,
+)
 from newsletter.models.readers import MailEvent, Request, Subscriber, Suppression
 from newsletter.models.schedule import Schedule, Slot
 from newsletter.models.votes import Comparison, KnownPair, PhotoScore, Ranking, Vote
@@ -13,6 +24,13 @@ __all__ = [
     "Edition",
     "EditionChange",
     "EditionEntry",
+    "FameBadge",
+    "FameBoard",
+    "FameBook",
+    "FameDay",
+    "FameLine",
+    "FameMark",
+    "FamePreference",
     "Intervention",
     "KnownPair",
     "MailEvent",
@@ -23,5 +41,7 @@ __all__ = [
     "Slot",
     "Subscriber",
     "Suppression",
+    "Team",
+    "TeamMember",
     "Vote",
 ]
