@@ -47,9 +47,10 @@ def whole(name: str, default: int, *, least: int, most: int, unit: str) -> int:
 
 
 def url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
-    """An address whose scheme is one of `schemes`."""
+    """An address whose scheme is one of `schemes`; one that ends with + may go on, as in anymail+postmark://."""
     value = text(name, default)
-    if value and value.partition("://")[0] not in schemes:
+    scheme = value.partition("://")[0]
+    if value and not any(scheme == one or (one.endswith("+") and scheme.startswith(one)) for one in schemes):
         raise SettingError(f"{name}={value!r} does not start with one of {', '.join(s + '://' for s in schemes)}.")
     return value
 

@@ -81,7 +81,7 @@ S3_BUCKET = env.text("S3_BUCKET")  # unset: bytes lie under VAR_DIR/store. Crede
 S3_ENDPOINT_URL = env.url("S3_ENDPOINT_URL", "", schemes=("http", "https"))
 STORE_DIR = VAR_DIR / "store"
 
-EMAIL_URL = env.url("EMAIL_URL", f"file://{VAR_DIR / 'mail'}", schemes=("file", "smtp", "smtps"))
+EMAIL_URL = env.url("EMAIL_URL", f"file://{VAR_DIR / 'mail'}", schemes=("file", "smtp", "smtps", "anymail+"))
 MAIL_FROM = env.text("MAIL_FROM", f"Photorally <newsletter@{_SITE.hostname or 'localhost'}>")
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = MAIL_FROM
 MAIL_TIMEOUT_S = env.whole("MAIL_TIMEOUT_S", 30, least=1, most=300, unit="seconds")
@@ -275,6 +275,7 @@ CONFIRMATIONS_PER_DAY = 3  # confirmation mails per mail address and day: the fo
 # Readers: webhooks of mail providers, bounces, files of addresses (docs/how-readers-join-and-leave.md).
 # "user:password" that a provider sends with each event. Without it (or Mailgun's key) no event is taken: anybody could
 # write one. The names are those under which anymail looks them up.
+ANYMAIL_REQUESTS_TIMEOUT = MAIL_TIMEOUT_S  # anymail's name; by its interface or by SMTP, a provider is waited for as long
 ANYMAIL_WEBHOOK_SECRET = env.text("MAIL_WEBHOOK_SECRET")
 ANYMAIL_MAILGUN_WEBHOOK_SIGNING_KEY = env.text("MAILGUN_WEBHOOK_SIGNING_KEY")
 SOFT_BOUNCES = 5  # temporary bounces within SOFT_BOUNCE_WINDOW_S that suppress: a full mailbox that nobody empties

@@ -29,6 +29,7 @@ DEBIAN_PACKAGES = {
     "chromium": "chromium",
     "node": "nodejs",
     "npm": "npm",
+    "java": "default-jre-headless",  # the HTML validator
 }
 NPM_STAMP = "node_modules/.package-lock.json"
 

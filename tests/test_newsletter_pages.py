@@ -182,35 +182,6 @@ def test_a_get_of_the_admin_never_freezes(edition, editor) -> None:
     assert edition.state == "draft"
 
 
-def form_of(edition: Edition, **changes: str) -> dict[str, object]:
-    entries = list(edition.entries.all())
-    data: dict[str, object] = {
-        "title": edition.title,
-        "introduction": edition.introduction,
-        "entries-TOTAL_FORMS": len(entries),
-        "entries-INITIAL_FORMS": len(entries),
-    }
-    for number, entry in enumerate(entries):
-        data |= {f"entries-{number}-{name}": getattr(entry, name) for name in ("caption", "alt", "credit")}
-        data |= {f"entries-{number}-id": entry.pk, f"entries-{number}-edition": edition.pk}
-    return data | changes
-
-
-def test_a_draft_can_be_edited_and_a_frozen_edition_cannot(edition, editor) -> None:
-    address = f"/admin/newsletter/edition/{edition.pk}/change/"
-    assert editor.get(address).status_code == 200
-    changes = {"title": "Better", "entries-0-caption": "Words of an editor"}
-    assert editor.post(address, form_of(edition, **changes)).status_code == 302
-    edition.refresh_from_db()
-    assert edition.title == "Better" and edition.entries.first().caption == "Words of an editor"
-    freeze(edition=edition)
-    assert editor.get(address).status_code == 200
-    assert editor.post(address, form_of(edition, title="Too late")).status_code == 403
-    assert editor.post(f"/admin/newsletter/edition/{edition.pk}/delete/", {"post": "yes"}).status_code == 403
-    edition.refresh_from_db()
-    assert edition.title == "Better"
-
-
 def test_the_admin_lists_subscribers_and_deliveries_but_changes_no_delivery(edition, editor, recognizer) -> None:
     reader = Subscriber.objects.create(recognizer=recognizer, email="reader@example.org", state="confirmed")
     freeze(edition=edition)
