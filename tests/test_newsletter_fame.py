@@ -225,7 +225,7 @@ def rows(recognizer):
 
 EVENTS = st.lists(
     st.tuples(
-        st.sampled_from(["send", "vote", "reject", "relabel", "withdraw", "erase", "value", "dark", "list", "settle", "move"]),
+        st.sampled_from(["send", "send", "vote", "reject", "relabel", "withdraw", "withdraw", "erase", "value", "dark", "list", "settle", "move", "move"]),
         st.integers(0, 5),
         st.integers(0, 5),
         st.booleans(),
