@@ -73,17 +73,22 @@ def measure() -> dict[str, Any]:
     p95 = {row["photos"]: row["API p95 ms"] for row in rows}
     text = f"{NAME} ≤ {GOAL_MS:g} ms on PostgreSQL"
     settings = {**machine(), "votes a photo": VOTES, "labels": LABELS, "days": DAYS, "requests": REQUESTS}
-    return {"part": "boards", "settings": settings, "rows": rows, "claims": [claim(text, lambda: p95[10**6], GOAL_MS, at_least=False)]}
+    return {
+        "part": "boards",
+        "settings": settings,
+        "rows": rows,
+        "claims": [claim(text, lambda: p95[10**6], GOAL_MS, at_least=False)],
+    }
 
 
 def one_size(photos: int) -> dict[str, Any]:
     """A recognizer of its own with this many photos, measured; its rows are removed again."""
     from django.db import connection
 
+    from collector.models import Photo, Volunteer
     from newsletter import fame, fame_rows
     from newsletter.models import FameLine
     from newsletter.votes import cast
-    from collector.models import Photo, Volunteer
 
     say(f"{photos} photos …")
     recognizer = _fill(photos)
@@ -116,7 +121,9 @@ def _fill(photos: int) -> Any:
     from training.models import Run
 
     recognizer = Recognizer.objects.create(slug="bench", name="Bench")
-    labels = [Label.objects.create(recognizer=recognizer, slug=f"label-{n}", name=f"Label {n}", position=n) for n in range(LABELS)]
+    labels = [
+        Label.objects.create(recognizer=recognizer, slug=f"label-{n}", name=f"Label {n}", position=n) for n in range(LABELS)
+    ]
     run = Run.objects.create(recognizer=recognizer, slot="1", queued_at=timezone.now())
     values = {"photos": photos, "people": photos // PHOTOS_EACH, "recognizer": recognizer.pk, "label": labels[0].pk}
     values |= {"labels": LABELS, "days": DAYS, "votes": VOTES, "run": run.pk}

@@ -8,12 +8,11 @@ from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-from django.db.models import Count, F, QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from collector.models import Label, Photo, Recognizer, Volunteer
+from collector.models import Label, Recognizer, Volunteer
 from newsletter.fame_counted import counted
 from newsletter.fame_names import names
 from newsletter.fame_rows import settle

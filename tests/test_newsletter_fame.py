@@ -7,7 +7,8 @@ import time_machine
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings as hypothesis_settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from collector.erasure import erase, withdraw
@@ -20,7 +21,7 @@ from newsletter.edition import compose
 from newsletter.errors import InATeam, NameTaken, NotATeamName, TeamCodeNotValid, TeamFull
 from newsletter.fame import settle
 from newsletter.fame_rows import mark_all, mark_photos, rebuild
-from newsletter.models import FameBadge, FameBook, FameDay, FameLine, FameMark, Team, Vote
+from newsletter.models import FameBadge, FameDay, FameLine, FameMark, Team, Vote
 from newsletter.periods import period
 from newsletter.reading import fingerprint, read
 from newsletter.votes import cast
@@ -154,7 +155,11 @@ def test_places_go_on_over_pages_and_are_shared_by_equal_points(recognizer, live
             live_photo(by=one)
     assert [line.place for line in board(recognizer)] == [1, 2, 2, 4]
     assert [line.place for line in board(recognizer, limit=2, skip=2)] == [2, 4]
-    found = fame.places(recognizer=recognizer, period=period("all", timezone.now().date()), volunteer_ids=Volunteer.objects.values_list("pk", flat=True))
+    found = fame.places(
+        recognizer=recognizer,
+        period=period("all", timezone.now().date()),
+        volunteer_ids=Volunteer.objects.values_list("pk", flat=True),
+    )
     assert found == {volunteer.pk: 1, people[0].pk: 2, people[1].pk: 2, people[2].pk: 4}
 
 
@@ -175,7 +180,9 @@ def test_a_day_that_nothing_happened_on_is_not_counted_again(recognizer, live_ph
         settle(recognizer=recognizer)
 
 
-def test_a_copy_counts_for_its_sender_once_the_first_photo_is_gone_even_on_another_day(recognizer, live_photo, volunteer) -> None:
+def test_a_copy_counts_for_its_sender_once_the_first_photo_is_gone_even_on_another_day(
+    recognizer, live_photo, volunteer
+) -> None:
     grace = person("Grace")
     first, copy = live_photo(seed=5), live_photo(seed=5, by=grace)
     moved(first, timezone.now() - timedelta(days=3))
@@ -219,13 +226,33 @@ def rows(recognizer):
                 "board__kind", "board__begins", "board__label", "volunteer", "points", "listed", *sums
             )
         ),
-        {(row.volunteer_id, row.kind, row.photo_id, row.day, str(row.facts)) for row in FameBadge.objects.filter(recognizer=recognizer)},
+        {
+            (row.volunteer_id, row.kind, row.photo_id, row.day, str(row.facts))
+            for row in FameBadge.objects.filter(recognizer=recognizer)
+        },
     )
 
 
 EVENTS = st.lists(
     st.tuples(
-        st.sampled_from(["send", "send", "vote", "reject", "relabel", "withdraw", "withdraw", "erase", "value", "dark", "list", "settle", "move", "move"]),
+        st.sampled_from(
+            [
+                "send",
+                "send",
+                "vote",
+                "reject",
+                "relabel",
+                "withdraw",
+                "withdraw",
+                "erase",
+                "value",
+                "dark",
+                "list",
+                "settle",
+                "move",
+                "move",
+            ]
+        ),
         st.integers(0, 5),
         st.integers(0, 5),
         st.booleans(),
@@ -237,7 +264,9 @@ EVENTS = st.lists(
 
 @hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(EVENTS)
-def test_whatever_happens_in_whichever_order_a_rebuild_changes_nothing(recognizer, live_photo, moderator, settings, events) -> None:
+def test_whatever_happens_in_whichever_order_a_rebuild_changes_nothing(
+    recognizer, live_photo, moderator, settings, events
+) -> None:
     settings.FAME_CORNER_PHOTOS = 2
     from django.db import transaction
 
@@ -281,7 +310,9 @@ def _play(recognizer, live_photo, moderator, events) -> None:
             PhotoValue.objects.create(run=run, photo=photo, value=(one - 2) / 300)
             mark_all(recognizer.pk)
         elif what == "dark":
-            Condition.objects.update_or_create(photo=photo, defaults={"brightness": 0.1, "sharpness": 1, "clutter": 0, "extent": 0.3})
+            Condition.objects.update_or_create(
+                photo=photo, defaults={"brightness": 0.1, "sharpness": 1, "clutter": 0, "extent": 0.3}
+            )
             mark_all(recognizer.pk)
         elif what == "list" and who:
             fame_names.wish(volunteer=who, listed=yes)
@@ -323,7 +354,9 @@ def badges(recognizer):
     return {(row.volunteer.name, row.kind): row for row in FameBadge.objects.select_related("volunteer")}
 
 
-def test_first_in_the_dark_goes_to_the_first_photo_of_a_label_and_on_when_it_is_withdrawn(recognizer, live_photo, volunteer) -> None:
+def test_first_in_the_dark_goes_to_the_first_photo_of_a_label_and_on_when_it_is_withdrawn(
+    recognizer, live_photo, volunteer
+) -> None:
     grace = person("Grace")
     first, second = live_photo(), live_photo(by=grace)
     dark(first), dark(second)
@@ -449,7 +482,9 @@ def test_the_fame_page_shows_the_board_of_the_period_and_label_that_are_asked_fo
     assert client.get("/fame/coins?label=tin").status_code == 422 and client.get("/fame/nothing").status_code == 404
 
 
-def test_the_api_pages_and_answers_304_until_something_on_the_board_changes(recognizer, live_photo, api, settings, volunteer) -> None:
+def test_the_api_pages_and_answers_304_until_something_on_the_board_changes(
+    recognizer, live_photo, api, settings, volunteer
+) -> None:
     settings.FAME_ROWS = 1
     live_photo(), live_photo(), live_photo(by=person("Grace"))
     settle(recognizer=recognizer)
@@ -467,7 +502,9 @@ def test_the_api_pages_and_answers_304_until_something_on_the_board_changes(reco
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("width", [360, 1280])
-def test_the_fame_page_works_by_keyboard_and_axe_finds_nothing(live_server, settings, recognizer, live_photo, moderator, width) -> None:
+def test_the_fame_page_works_by_keyboard_and_axe_finds_nothing(
+    live_server, settings, recognizer, live_photo, moderator, width
+) -> None:
     settings.FAME_ROWS = 1
     live_photo(), live_photo(by=person("Grace"))
     settle(recognizer=recognizer)
