@@ -1,6 +1,6 @@
 """`python -m bench._boards`: leaderboards over 10^4, 10^5 and 10^6 photos with 10 votes each, on a PostgreSQL of its own.
 
-Photos, votes and one night's values are made by INSERT … SELECT generate_series; the rows of fame are made by the rebuild that is
+Photos, votes and one night's values are made by INSERT … SELECT generate_series; the rows of fame by the rebuild, which is
 measured. Then pages are asked for: the verb alone, and the API's answer through Django's whole stack in this process. Requests
 rotate over periods, labels and the first pages; none is answered from a cache.
 """
@@ -33,8 +33,8 @@ PHOTOS = """
         thumbnail_sha256, cluster, attempts, problem, split, accepted_at)
     SELECT md5('p' || k)::uuid, md5('v' || k %% %(people)s)::uuid, %(recognizer)s, %(label)s + k %% %(labels)s,
         %(label)s + k %% %(labels)s, 'phone', 'accepted', '', md5('b' || k), 'image/jpeg', 1, 64, 64, 1, '',
-        now() - (k * %(days)s::float / %(photos)s) * interval '1 day', '', '', '', '', md5('p' || (k - (k %% 50 = 49)::int))::uuid,
-        0, '', 'train', now() - (k * %(days)s::float / %(photos)s) * interval '1 day'
+        now() - (k * %(days)s::float / %(photos)s) * interval '1 day', '', '', '', '',
+        md5('p' || (k - (k %% 50 = 49)::int))::uuid, 0, '', 'train', now() - (k * %(days)s::float / %(photos)s) * interval '1 day'
     FROM generate_series(0, %(photos)s - 1) AS k
 """
 PEOPLE = """

@@ -24,7 +24,7 @@ from newsletter.periods import Period, holding, period
 from training import worth
 
 BATCH = 500  # volunteers or photos that one statement names; SQLite takes 32,766 values
-# A cluster of near-duplicates is one photo: of the volunteer who sent the first accepted one of it, on the day that this one was
+# A cluster of near-duplicates is one photo: of the volunteer who sent the first accepted one of it, on the day that this was
 # accepted, with one like of each voter on any of them. One statement in SQL that both databases read: Django has no WITH.
 # No table expression for "the photos that count": PostgreSQL would make a copy of all of them, and use no index.
 COUNTS = "{0}.recognizer_id = %(recognizer)s AND {0}.state = 'accepted' AND {0}.source = 'phone'"
@@ -173,7 +173,7 @@ class _Day:
 
 
 def _run_id(recognizer: Recognizer) -> int:
-    """The run whose values count; 0 before the first. A withdrawal can take the last value of a run: an older one counts again."""
+    """The run whose values count; 0 before the first. A withdrawal can take a run's last value: an older one counts again."""
     run = worth.newest_run(recognizer)
     return run.pk if run else 0
 

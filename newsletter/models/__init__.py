@@ -17,7 +17,18 @@ from newsletter.models.readers import Subscriber
 from newsletter.models.votes import Vote
 
 __all__ = [
-    *("Delivery", "Edition", "EditionEntry"),
-    *("FameBadge", "FameBoard", "FameBook", "FameDay", "FameLine", "FameMark", "FamePreference"),
-    *("Subscriber", "Team", "TeamMember", "Vote"),
+    "Delivery",
+    "Edition",
+    "EditionEntry",
+    "FameBadge",
+    "FameBoard",
+    "FameBook",
+    "FameDay",
+    "FameLine",
+    "FameMark",
+    "FamePreference",
+    "Subscriber",
+    "Team",
+    "TeamMember",
+    "Vote",
 ]
