@@ -8,8 +8,8 @@ from django.dispatch import Signal
 # been told, cluster stay).
 photos_withdrawn = Signal()
 
-# Sent inside the transaction that decides about a photo, with `photo: Photo` as it is now and `again: bool`: it had been accepted
-# before.
+# Sent inside the transaction that decides about a photo, with `photo: Photo` as it is now and `again: bool`: it had been
+# accepted before.
 photo_decided = Signal()
 
 # Sent inside the transaction that erases an account, with `volunteer: Volunteer`, before its row is deleted. A receiver removes

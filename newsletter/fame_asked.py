@@ -15,8 +15,8 @@ DEEPEST = 10**6  # lines that `from` may skip; a page that deep costs a walk alo
 
 
 def asked(*, recognizer: Recognizer, query: Mapping[str, str]) -> tuple[Board, int]:
-    """(leaderboard, lines to skip) of `period` (KINDS, a season if left out), `day` (YYYY-MM-DD UTC, today), `label` (slug, all)
-    and `from` (1 is the best line). Raises MissingParameter, UnknownLabel."""
+    """(leaderboard, lines to skip) of `period` (KINDS, a season if left out), `day` (YYYY-MM-DD UTC, today), `label` (slug,
+    all) and `from` (1 is the best line). Raises MissingParameter, UnknownLabel."""
     kind = query.get("period", "season")
     if kind not in KINDS:
         raise MissingParameter(f"period is one of {', '.join(KINDS)}.", period=kind[:40])

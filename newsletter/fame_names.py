@@ -45,7 +45,7 @@ def wish(*, volunteer: Volunteer, listed: bool | None = None, pseudonym: str | N
 
 
 def forget(*, volunteer: Volunteer) -> None:
-    """Inside the transaction that erases an account: its lines go with its row, and no phone may keep the boards that it was on."""
+    """Inside the transaction that erases an account: its lines go with its row; no phone may keep a board that it was on."""
     _take_turns(volunteer)
     _boards_of(volunteer).update(version=F("version") + 1)
 

@@ -24,32 +24,32 @@ from newsletter.periods import Period, holding, period
 from training import worth
 
 BATCH = 500  # volunteers or photos that one statement names; SQLite takes 32,766 values
-# A cluster of near-duplicates is one photo: of the volunteer who sent the first accepted one of it, on the day that this one was
+# A cluster of near-duplicates is one photo: of the volunteer who sent the first accepted one of it, on the day that this was
 # accepted, with one like of each voter on any of them. One statement in SQL that both databases read: Django has no WITH.
-DAY = """
-    WITH photo AS (
-        SELECT id, volunteer_id, label_id, cluster, received_at, accepted_at FROM collector_photo
-        WHERE recognizer_id = %s AND state = 'accepted' AND source = 'phone'
-    ), head AS (
-        SELECT id, volunteer_id, label_id, cluster FROM photo
-        WHERE accepted_at >= %s AND accepted_at < %s AND NOT EXISTS (
-            SELECT 1 FROM photo AS earlier WHERE earlier.cluster = photo.cluster
+# No table expression for "the photos that count": PostgreSQL would make a copy of all of them, and use no index.
+COUNTS = "{0}.recognizer_id = %(recognizer)s AND {0}.state = 'accepted' AND {0}.source = 'phone'"
+DAY = f"""
+    WITH head AS (
+        SELECT photo.id, photo.volunteer_id, photo.label_id, photo.cluster FROM collector_photo AS photo
+        WHERE {COUNTS.format("photo")} AND photo.accepted_at >= %(begins)s AND photo.accepted_at < %(ends)s AND NOT EXISTS (
+            SELECT 1 FROM collector_photo AS earlier WHERE earlier.cluster = photo.cluster AND {COUNTS.format("earlier")}
             AND (earlier.received_at < photo.received_at OR (earlier.received_at = photo.received_at AND earlier.id < photo.id))
         )
     ), kin AS (
-        SELECT id AS head, id FROM head UNION SELECT head.id, photo.id FROM head JOIN photo ON photo.cluster = head.cluster
+        SELECT id AS head, id FROM head UNION SELECT head.id, copy.id FROM head
+        JOIN collector_photo AS copy ON copy.cluster = head.cluster AND {COUNTS.format("copy")}
     ), liked AS (
         SELECT kin.head, COUNT(DISTINCT vote.volunteer_id) AS likes FROM kin
         JOIN newsletter_vote AS vote ON vote.photo_id = kin.id WHERE vote."like" GROUP BY kin.head
     ), valued AS (
         SELECT kin.head, SUM(CAST(ROUND(found.value * 1000000000) AS BIGINT)) AS worth FROM kin
-        JOIN training_photovalue AS found ON found.photo_id = kin.id WHERE found.run_id = %s GROUP BY kin.head
+        JOIN training_photovalue AS found ON found.photo_id = kin.id WHERE found.run_id = %(run)s GROUP BY kin.head
     )
     SELECT head.volunteer_id, head.label_id, COUNT(*), CAST(COALESCE(SUM(liked.likes), 0) AS BIGINT), COUNT(valued.head),
         CAST(COALESCE(SUM(valued.worth), 0) AS BIGINT)
     FROM head LEFT JOIN liked ON liked.head = head.id LEFT JOIN valued ON valued.head = head.id
     GROUP BY head.volunteer_id, head.label_id
-"""
+"""  # noqa: S608  only our own names are joined
 # A line for each volunteer on the board of all labels and on the board of each label. One point a photo, one a like, one for
 # each tenth of a percentage point (a million billionths) of accuracy: easy to explain, and a photo that the model needed is
 # worth several that it did not. What hurt the model costs nobody points.
@@ -173,7 +173,7 @@ class _Day:
 
 
 def _run_id(recognizer: Recognizer) -> int:
-    """The run whose values count; 0 before the first. A withdrawal can take the last value of a run: an older one counts again."""
+    """The run whose values count; 0 before the first. A withdrawal can take a run's last value: an older one counts again."""
     run = worth.newest_run(recognizer)
     return run.pk if run else 0
 
@@ -202,7 +202,7 @@ def _read_day(recognizer: Recognizer, day: date, run_id: int) -> list[tuple[Any,
     begins = datetime.combine(day, time.min, tzinfo=UTC)
     moments = [connection.ops.adapt_datetimefield_value(at) for at in (begins, begins + timedelta(days=1))]
     with connection.cursor() as cursor:
-        cursor.execute(DAY, [recognizer.pk, *moments, run_id])
+        cursor.execute(DAY, {"recognizer": recognizer.pk, "begins": moments[0], "ends": moments[1], "run": run_id})
         return cursor.fetchall()
 
 

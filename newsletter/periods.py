@@ -32,7 +32,9 @@ class Period:
     def words(self) -> str:
         """For people, e.g. "the week from 23 November 2026"."""
         day = f"{self.begins.day} {self.begins:%B %Y}"
-        return {"day": day, "week": f"the week from {day}", "season": f"the season from {day}", "all": "the whole time"}[self.kind]
+        return {"day": day, "week": f"the week from {day}", "season": f"the season from {day}", "all": "the whole time"}[
+            self.kind
+        ]
 
 
 def period(kind: Kind, day: date) -> Period:

@@ -19,7 +19,7 @@ from training.signals import photos_judged
 
 @receiver(photo_decided)
 def mark_decided(sender: Any, photo: Photo, again: bool, **kwargs: Any) -> None:
-    """Its day is recounted. Badges only where they can change by it: what is new and alone was not measured by any night yet."""
+    """Its day is recounted. Badges only where they can change by it: no night has measured yet what is new and alone."""
     if photo.source == Photo.Source.PHONE:
         alike = Photo.objects.filter(cluster=photo.cluster, accepted_at__isnull=False).exclude(pk=photo.pk)
         fame_rows.mark_photos([photo.pk], badges=again or alike.exists())

@@ -24,7 +24,7 @@ class FameBook(models.Model):
 
 
 class FameMark(models.Model):
-    """Something happened that a day's sums do not know yet. Written in the transaction that it tells of, removed by the recount.
+    """Something happened that a day's sums do not know yet. Written in the transaction that it tells of, removed by a recount.
 
     Only ever inserted, never updated: a thousand voters of one day wait for nobody.
     """
@@ -120,7 +120,7 @@ class FamePreference(models.Model):
     listed = models.BooleanField(default=True, help_text="no: on no leaderboard, and no credit names them")
     pseudonym = models.CharField(max_length=40, blank=True, help_text="instead of the handle")
     # casefolded; two volunteers of one name could not be told apart
-    pseudonym_key = models.CharField(max_length=80, null=True, unique=True, editable=False)
+    pseudonym_key = models.CharField(max_length=80, null=True, unique=True, editable=False)  # noqa: DJ001  many have none
 
     def __str__(self) -> str:
         return self.pseudonym or str(self.volunteer_id)
