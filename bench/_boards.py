@@ -1,4 +1,4 @@
-"""`python -m bench._boards`: leaderboards over 10^4, 10^5 and 10^6 photos with 10 votes each, on a PostgreSQL of its own.
+"""FAME, measured: leaderboards over 10^4, 10^5 and 10^6 photos with 10 votes each, on a PostgreSQL of its own.
 
 Photos, votes and one night's values are made by INSERT … SELECT generate_series; the rows of fame by the rebuild, which is
 measured. Then pages are asked for: the verb alone, and the API's answer through Django's whole stack in this process. Requests
@@ -7,14 +7,13 @@ rotate over periods, labels and the first pages; none is answered from a cache.
 
 import os
 import random
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench._facts import QUICK, claim, machine, percentile, say
+from bench._facts import QUICK, claim, percentile, say
 from tests.real_servers import postgresql
 
 SIZES = (10_000,) if QUICK else (10_000, 100_000, 1_000_000)  # photos
@@ -34,7 +33,8 @@ PHOTOS = """
     SELECT md5('p' || k)::uuid, md5('v' || k %% %(people)s)::uuid, %(recognizer)s, %(label)s + k %% %(labels)s,
         %(label)s + k %% %(labels)s, 'phone', 'accepted', '', md5('b' || k), 'image/jpeg', 1, 64, 64, 1, '',
         now() - (k * %(days)s::float / %(photos)s) * interval '1 day', '', '', '', '',
-        md5('p' || (k - (k %% 50 = 49)::int))::uuid, 0, '', 'train', now() - (k * %(days)s::float / %(photos)s) * interval '1 day'
+        md5('p' || (k - (k %% 50 = 49)::int))::uuid, 0, '', 'train',
+        now() - (k * %(days)s::float / %(photos)s) * interval '1 day'
     FROM generate_series(0, %(photos)s - 1) AS k
 """
 PEOPLE = """
@@ -53,8 +53,8 @@ VALUED = """
 """
 
 
-def measure() -> dict[str, Any]:
-    """Starts a server, fills and measures one size after the other; {"part", "settings", "rows", "claims"}."""
+def measure() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Starts a server, fills and measures one size after the other: (rows, claims)."""
     with tempfile.TemporaryDirectory(prefix="photorally-boards-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # PostgreSQL's user must pass through it
@@ -72,13 +72,7 @@ def measure() -> dict[str, Any]:
             connection.close()
     p95 = {row["photos"]: row["API p95 ms"] for row in rows}
     text = f"{NAME} ≤ {GOAL_MS:g} ms on PostgreSQL"
-    settings = {**machine(), "votes a photo": VOTES, "labels": LABELS, "days": DAYS, "requests": REQUESTS}
-    return {
-        "part": "boards",
-        "settings": settings,
-        "rows": rows,
-        "claims": [claim(text, lambda: p95[10**6], GOAL_MS, at_least=False)],
-    }
+    return rows, [claim(text, lambda: p95[10**6], GOAL_MS, at_least=False)]
 
 
 def one_size(photos: int) -> dict[str, Any]:
@@ -165,16 +159,3 @@ def _seconds(work: Callable[[], Any]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
-
-
-def main() -> int:
-    from bench.__main__ import table
-
-    result = measure()
-    print(table(result["rows"]))
-    print(table(result["claims"]))
-    return 0 if all(one["holds"] for one in result["claims"]) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

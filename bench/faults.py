@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from bench._facts import machine, say, whole
+from bench._mailers import Job, Outcome, Phones, jobs
 from bench._photos import SMALL, Supply, draw
 from bench._proxy import BadNetwork
-from bench._senders import Job, Outcome, Phones, jobs
 from bench.peers.photorally import Photorally
 
 SEED = 20261123

@@ -1,8 +1,8 @@
-"""A process that sends mails while it is measured: `python -m bench._sender WHAT COUNT MESSAGE`, settings by the environment.
+"""A process that sends mails while it is measured: `python -m bench._mailer WHAT COUNT MESSAGE`, set up by the environment.
 
 `prepare` makes COUNT readers and an edition for them and writes its mail to MESSAGE; the others send that mail to COUNT readers:
-`deliver` from the edition's rows, `send_mail` as Django's manual has it, `one connection` by Django's EmailMultiAlternatives.
-Each prints a line of JSON.
+`deliver` from the edition's rows, `send_mail` as Django's manual has it, `one connection` by Django's EmailMultiAlternatives;
+`worker` sends until it is killed, and `finish` what is left. Each prints a line of JSON.
 """
 
 import json
@@ -32,6 +32,7 @@ from newsletter.delivery import deliver, progress  # noqa: E402
 from newsletter.models import Delivery, Edition, Subscriber  # noqa: E402
 from newsletter.transport import server  # noqa: E402
 
+LIMIT_S = 900  # seconds until the rest is given up
 DOMAINS = 200  # of readers; the default pace of a domain is on and is not reached
 PARAGRAPH = "Bring a tin, a jar and a packet to a place where nobody would look for them, and photograph each one from above. "
 
@@ -110,6 +111,37 @@ def one_connection(count: int, message: Path) -> dict[str, Any]:
     return timed(count, send)
 
 
+def worker(count: int, message: Path) -> dict[str, Any]:
+    """Send until it is killed, hurried as `bench._mails` says."""
+    _hurry()
+    edition = Edition.objects.get()
+    while True:
+        deliver(edition_id=edition.pk)
+        time.sleep(0.05)  # what another worker has claimed, or is not due yet
+
+
+def finish(count: int, message: Path) -> dict[str, Any]:
+    """What `manage.py work` would go on with: until the edition is sent."""
+    _hurry()
+    edition = Edition.objects.get()
+    until = time.monotonic() + LIMIT_S
+    while Edition.objects.get().state == Edition.State.FROZEN and time.monotonic() < until:
+        deliver(edition_id=edition.pk)
+        time.sleep(0.05)
+    return {"counts": progress(edition=edition)}
+
+
+def counts(count: int, message: Path) -> dict[str, Any]:
+    return {"counts": progress(edition=Edition.objects.get())}
+
+
+def _hurry() -> None:
+    from bench._mails import HURRIED, SILENT_S
+
+    for name, value in {**HURRIED, "DELIVERY_LEASE_S": SILENT_S}.items():
+        setattr(settings, name, value)
+
+
 def _django(message: Path) -> dict[str, str]:
     """Let Django's own SMTP backend talk to the server that EMAIL_URL names."""
     to = server(settings.EMAIL_URL)
@@ -129,7 +161,15 @@ def timed(count: int, send: Callable[[], None]) -> dict[str, Any]:
     return {"mails": count, "s": took, "cpu_s": time.process_time() - cpu, "rss_mb": held, "peak_mb": peak}
 
 
-WAYS = {"prepare": prepare, "deliver": ours, "send_mail": send_mail, "one connection": one_connection}
+WAYS = {
+    "prepare": prepare,
+    "deliver": ours,
+    "send_mail": send_mail,
+    "one connection": one_connection,
+    "worker": worker,
+    "finish": finish,
+    "counts": counts,
+}
 
 if __name__ == "__main__":
     print(json.dumps(WAYS[sys.argv[1]](int(sys.argv[2]), Path(sys.argv[3]))))
