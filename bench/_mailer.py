@@ -1,6 +1,6 @@
 """A process that sends mails while it is measured: `python -m bench._mailer WHAT COUNT MESSAGE`, set up by the environment.
 
-`prepare` makes COUNT readers and an edition for them and writes its mail to MESSAGE; the others send that mail to COUNT readers:
+`prepare` makes COUNT readers and an edition for them, and writes its mail to MESSAGE; the others send that to COUNT readers:
 `deliver` from the edition's rows, `send_mail` as Django's manual has it, `one connection` by Django's EmailMultiAlternatives;
 `worker` sends until it is killed, and `finish` what is left. Each prints a line of JSON.
 """

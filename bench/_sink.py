@@ -1,9 +1,9 @@
 """The SMTP server that mails are sent to, on loopback, in a process of its own: what RFC 5321 asks of a receiver, and no more.
 
-aiosmtpd takes 2.5 ms a mail, as long as the fastest sender that is measured here: it would be measured itself. The tests use it.
+aiosmtpd takes 2.5 ms a mail, as long as the fastest sender that is measured here: it would be measured itself.
 
-`python -m bench._sink FILE [SEED]` prints its port, then writes a line "tries recipient message-id outcome" for each mail into
-FILE. With a SEED it answers badly: what a recipient's nth try meets is drawn from the seed, so that a run can be repeated.
+`python -m bench._sink FILE [SEED]` prints its port, then writes a line "tries recipient message-id outcome" for each mail
+into FILE. With a SEED it answers badly: what a recipient's nth try meets is drawn from the seed, so that a run can be repeated.
 """
 
 import asyncio

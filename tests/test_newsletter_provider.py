@@ -116,7 +116,7 @@ def test_a_provider_gets_both_texts_the_pictures_and_every_header_and_its_name_o
                 422,
                 {
                     "ErrorCode": 406,
-                    "Message": "Found inactive addresses: ada@example.org. Inactive recipients are ones that have generated a hard bounce.",
+                    "Message": "Found inactive addresses: ada@example.org. Inactive recipients are …",
                 },
             ),
             Refused,
