@@ -316,7 +316,7 @@ MAIL_PHOTO_SIDE = 640  # pixels of a photo in a mail: sharp on a phone, some 50 
 MAIL_RETRY_S = (300, 1800, 7200, 28_800)  # seconds to wait after each temporary refusal; after the last one it has failed
 MAIL_PER_CONNECTION = 100  # messages before a new SMTP connection; servers commonly close one at this number
 # Sending: claims, pace, signatures (docs/how-an-edition-is-sent.md).
-DELIVERY_CLAIM = 32  # rows a worker claims at once: one commit for all of them; a killed worker's rows wait for the lease
+DELIVERY_CLAIM = 100  # rows a worker claims at once: one commit for all of them; a killed worker's rows wait for the lease
 DELIVERY_CLAIM_S = 120  # seconds until claimed rows that were not begun are free again; a late worker just finds them taken
 DELIVERY_LINGER_S = 10  # seconds a worker waits for rows that the pace put off, rather than leave them to the sweeper
 # Large mailbox providers slow senders down who come in bursts; 50,000 readers of one provider take 17 minutes. 0: no pace.

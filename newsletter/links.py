@@ -1,5 +1,6 @@
 """INBOX: addresses that stand in mails: absolute, and signed where they act for somebody."""
 
+from functools import lru_cache
 from urllib.parse import urljoin
 from uuid import UUID
 
@@ -44,7 +45,7 @@ def confirm(request: Request) -> str:
 
 def leave(subscriber_id: UUID) -> str:
     """Works for ever, and is the same in every mail: an old newsletter must still be a way out."""
-    return absolute("leave", _leave_signer().sign(subscriber_id.hex))
+    return _leaving_at(settings.SITE_URL) + _leave_signer().sign(subscriber_id.hex)
 
 
 def preferences(leave: str) -> str:
@@ -76,6 +77,11 @@ def leaving(token: str) -> Subscriber:
     if subscriber is None:
         raise BadLink("This subscription no longer exists; no mail goes to it.")
     return subscriber
+
+
+@lru_cache(maxsize=4)  # asked for every mail; to reverse an address takes as long as to sign a token
+def _leaving_at(site_url: str) -> str:
+    return absolute("leave", "token").removesuffix("token")
 
 
 def _leave_signer() -> signing.Signer:

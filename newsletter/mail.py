@@ -26,7 +26,7 @@ from newsletter.models.readers import Choices
 from newsletter.personal import MOST_BYTES, PERSONAL_MARK, Personal, Place
 from newsletter.reading import Reading, fingerprint, read
 from newsletter.sheet import Sheet, sheet, written
-from newsletter.transport import Call, Taken, Transport, nothing
+from newsletter.transport import PLAIN_ADDRESS, Call, Taken, Transport, nothing
 from newsletter.words import one_line
 
 # Stands in the shared text where each reader's own address goes. A host that can never exist (RFC 2606): were it ever left in
@@ -215,9 +215,8 @@ def _domain(sender: str) -> str:
     return parseaddr(sender)[1].rpartition("@")[2] or "localhost"
 
 
-@lru_cache(maxsize=16)  # the sender's, and the reader's in header and envelope: reading one takes half a millisecond
 def _address(email: str) -> str:
-    return sanitize_address(email, "utf-8")
+    return email if PLAIN_ADDRESS.fullmatch(email) else sanitize_address(email, "utf-8")
 
 
 def _own_headers(delivery: Delivery, leave: str) -> dict[str, str]:

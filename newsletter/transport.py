@@ -27,6 +27,9 @@ SLOW_DOWN = {421, 452}  # too many connections, too many messages: what mailbox 
 ANSWER_CHARS = 300  # of a server's answer that are kept; the column's length
 END_OF_DATA = b".\r\n"
 EXAMPLE = "Set it like smtp://user:password@host:587?starttls=1."
+# Most addresses: RFC 5322's dot-atom at a domain of letters, digits and hyphens. They stand for themselves in headers and in
+# SMTP; to take others apart costs a third of a millisecond each time.
+PLAIN_ADDRESS = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*", re.ASCII)
 Call = Callable[[], None]
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 
@@ -180,10 +183,10 @@ class SmtpTransport:
             data = self.signer.header(data) + data
         try:
             options = " BODY=8BITMIME" if smtp.has_extn("8bitmime") and not data.isascii() else ""
-            smtp.putcmd("MAIL", f"FROM:{smtplib.quoteaddr(sender)}{options}")
+            smtp.putcmd("MAIL", f"FROM:{_quoted(sender)}{options}")
             begin()
             self._expect(250, *smtp.getreply())
-            self._expect(250, *smtp.rcpt(recipient))
+            self._expect(250, *smtp.docmd("RCPT", f"TO:{_quoted(recipient)}"))
             self._expect(354, *smtp.docmd("DATA"))
             smtp.send(_stuffed(data))
             handed_over = True  # the next bytes complete the message; without them the server must not deliver it
@@ -255,6 +258,10 @@ class SmtpTransport:
         if self.connection is not None:
             self.connection.close()
         self.connection = None
+
+
+def _quoted(address: str) -> str:
+    return f"<{address}>" if PLAIN_ADDRESS.fullmatch(address) else smtplib.quoteaddr(address)
 
 
 def _with_crlf(data: bytes) -> bytes:

@@ -5,10 +5,12 @@ import uuid
 from datetime import date
 from email import message_from_bytes, policy
 from email.utils import parsedate_to_datetime
+from smtplib import quoteaddr
 
 import pytest
 import time_machine
 from django.core.mail import EmailMultiAlternatives
+from django.core.mail.message import sanitize_address
 from django.utils import timezone
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
@@ -22,6 +24,7 @@ from newsletter import links, mail, previews
 from newsletter.edition import compose, freeze
 from newsletter.models import Delivery, Edition, Subscriber
 from newsletter.sheet import sheet
+from newsletter.transport import PLAIN_ADDRESS
 from newsletter.words import DIRECTION_MARKS, one_line
 
 
@@ -267,3 +270,15 @@ def test_a_header_of_a_readers_own_is_one_line_of_ascii_or_there_is_no_mail(valu
     made = EmailMultiAlternatives("s", "t", "a@example.org", ["b@example.org"], headers={"X-Own": "x"})
     with pytest.raises(ValueError, match="one line"):
         sheet(made.message(), headers=["X-Own"], marks=["MARK"]).filled(headers={"X-Own": value}, text={}, html={})
+
+
+@given(st.from_regex(PLAIN_ADDRESS, fullmatch=True))
+def test_an_address_that_is_taken_for_plain_stands_for_itself(email: str) -> None:
+    assert sanitize_address(email, "utf-8") == email and quoteaddr(email) == f"<{email}>"
+
+
+@pytest.mark.parametrize(
+    "email", ["a b@x.org", "a@x.org\r\nRCPT TO:<b@x.org>", "ä@x.org", '"a"@x.org', "a@x.org>"]
+)
+def test_any_other_address_is_not(email: str) -> None:
+    assert not PLAIN_ADDRESS.fullmatch(email)
