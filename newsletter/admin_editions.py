@@ -38,8 +38,12 @@ class EditionAdmin(ModelAdmin):
         return obj is not None and obj.state == Edition.State.DRAFT and super().has_delete_permission(request, obj)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(desk.preview)
-        return [path("<int:edition_id>/preview/", view, name="newsletter_edition_preview"), *super().get_urls()]
+        preview, tell = self.admin_site.admin_view(desk.preview), self.admin_site.admin_view(desk.tell)
+        return [
+            path("<int:edition_id>/preview/", preview, name="newsletter_edition_preview"),
+            path("<int:edition_id>/standing/", tell, name="newsletter_edition_standing"),
+            *super().get_urls(),
+        ]
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         if not object_id.isdecimal():

@@ -50,7 +50,8 @@ def challenge_ahead(recognizer: Recognizer, day: date, asks: date | None) -> dic
 
 def told_version(recognizer: Recognizer, kind: str) -> int:
     """The newest model version that editions of this kind have told of; 0 before the first."""
-    told = Edition.objects.filter(recognizer=recognizer, kind=kind).order_by("-day").values_list("content", flat=True)
+    gone = Edition.objects.filter(recognizer=recognizer, kind=kind).exclude(state=Edition.State.DRAFT)  # a draft told nobody
+    told = gone.order_by("-day").values_list("content", flat=True)
     return max((int((content.get("model") or {}).get("version", 0)) for content in told[:DAYS_LOOKED_BACK]), default=0)
 
 

@@ -17,9 +17,9 @@ from django.utils import timezone
 from collector.models import Photo
 from config.errors import Problem
 from newsletter import editing, previews
-from newsletter.delivery import progress
 from newsletter.edition import candidates_left, freeze
 from newsletter.models import Edition, Slot
+from newsletter.progress import cancel, pause, resume, standing
 from newsletter.reading import LENGTHS
 from newsletter.tasks import deliver
 
@@ -35,7 +35,6 @@ def page(request: HttpRequest, context: dict[str, Any], edition_id: int) -> Http
     if request.method == "POST":
         return _done(request, edition)
     may = request.user.has_perm(MAY_EDIT) and edition.state == Edition.State.DRAFT
-    counts = {state: count for state, count in progress(edition=edition).items() if count}
     context |= {
         "title": str(edition),
         "edition": edition,
@@ -46,7 +45,8 @@ def page(request: HttpRequest, context: dict[str, Any], edition_id: int) -> Http
         "reason_chars": editing.REASON_CHARS,
         "entries": edition.entries.select_related("photo"),
         "offered": _offered(edition) if may and edition.kind != Edition.Kind.REMINDER else [],
-        "counts": counts,
+        "standing": standing(edition=edition).says() if edition.state != Edition.State.DRAFT else "",
+        "steps": STEPS.get(edition.state, ()) if request.user.has_perm(MAY_EDIT) else (),
         "changes": edition.changes.all()[:LOGGED],
         "frames": [(scheme, name, width) for scheme in previews.SCHEMES for name, width in FRAMES],
         "to": getattr(request.user, "email", ""),
@@ -74,6 +74,14 @@ def preview(request: HttpRequest, edition_id: int) -> HttpResponse:
     answer["Content-Security-Policy"] = previews.content_policy()
     answer["X-Frame-Options"] = "SAMEORIGIN"  # the site's DENY would leave the frames empty
     answer["Cache-Control"] = "no-store"  # another editor may change it any moment
+    return answer
+
+
+def tell(request: HttpRequest, edition_id: int) -> HttpResponse:
+    """How far the sending is, a sentence, for the page to look at every few seconds."""
+    edition = _seen(request, edition_id)
+    answer = HttpResponse(standing(edition=edition).says(), content_type="text/plain; charset=utf-8")
+    answer["Cache-Control"] = "no-store"
     return answer
 
 
@@ -149,6 +157,21 @@ def _add(edition: Edition, data: QueryDict, request: HttpRequest) -> tuple[str, 
     return "The photo is added behind the others.", "#photos"
 
 
+def _pause(edition: Edition, data: QueryDict, request: HttpRequest) -> tuple[str, str]:
+    pause(edition=edition, by=request.user)
+    return "Paused: each worker ends the mail in hand and begins no other.", ""
+
+
+def _resume(edition: Edition, data: QueryDict, request: HttpRequest) -> tuple[str, str]:
+    resume(edition=edition, by=request.user)
+    deliver.ring(edition.pk)
+    return "Resumed.", ""
+
+
+def _cancel(edition: Edition, data: QueryDict, request: HttpRequest) -> tuple[str, str]:
+    return f"Cancelled: {cancel(edition=edition, by=request.user)} readers get no mail.", ""
+
+
 def _test(edition: Edition, data: QueryDict, request: HttpRequest) -> tuple[str, str]:
     to = getattr(request.user, "email", "")
     answer = previews.send_test(edition=edition, to=to, editor=_by(request))
@@ -166,6 +189,14 @@ ACTS: dict[str, Callable[[Edition, QueryDict, HttpRequest], tuple[str, str]]] = 
     "drop": _drop,
     "add": _add,
     "test": _test,
+    "pause": _pause,
+    "resume": _resume,
+    "cancel": _cancel,
+}
+# What may be done to an edition that is being sent: (act, words of its button).
+STEPS: dict[str, tuple[tuple[str, str], ...]] = {
+    Edition.State.FROZEN: (("pause", "Pause sending"), ("cancel", "Cancel the rest")),
+    Edition.State.PAUSED: (("resume", "Resume sending"), ("cancel", "Cancel the rest")),
 }
 
 

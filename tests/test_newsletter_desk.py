@@ -11,6 +11,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
+from newsletter.delivery import deliver
 from newsletter.edition import compose, freeze
 from newsletter.errors import Held
 from newsletter.models import Delivery, Edition, EditionChange, Subscriber
@@ -108,7 +109,8 @@ def test_what_is_frozen_is_not_changed_any_more(edition, editor):
         assert "frozen already" in do(editor, edition, act, **fields), act
     edition.refresh_from_db()
     assert edition.title != "Too late" and (order(edition), edition.entries.first().caption) == before
-    assert 'name="do"' not in editor.get(desk(edition)).content.decode().split("<section", 1)[1]
+    page = editor.get(desk(edition)).content.decode()
+    assert set(re.findall(r'name="do" value="([\w-]+)"', page)) == {"pause", "cancel"}
 
 
 def test_only_readers_who_want_this_kind_get_it(edition, editor, recognizer):
@@ -135,6 +137,21 @@ def test_a_get_changes_nothing_and_a_post_without_the_right_is_refused(edition, 
 @pytest.mark.parametrize("fields", [{"do": "nonsense"}, {"do": "drop", "entry": "x"}, {"do": "add", "photo": "no uuid"}, {}])
 def test_a_malformed_form_is_told_so(edition, editor, fields):
     assert editor.post(desk(edition), fields).status_code == 400
+
+
+def test_sending_is_paused_resumed_and_cancelled_and_the_page_says_how_far_it_is(edition, editor, recognizer):
+    for name in ("a", "b"):
+        Subscriber.objects.create(recognizer=recognizer, email=f"{name}@example.org", state="confirmed")
+    freeze(edition=edition)
+    assert "Of 2 deliveries: 2 queued." in editor.get(desk(edition)).content.decode()
+    assert "Paused" in do(editor, edition, "pause")
+    assert deliver(edition_id=edition.pk) == 0
+    assert "Resumed" in do(editor, edition, "resume") and "Paused" in do(editor, edition, "pause")
+    assert "2 readers get no mail" in do(editor, edition, "cancel")
+    told = editor.get(f"/admin/newsletter/edition/{edition.pk}/standing/")
+    assert told.content == b"Of 2 deliveries: 2 cancelled." and "no-store" in told["Cache-Control"]
+    assert [row.verb for row in edition.interventions.all()] == ["pause", "resume", "pause", "cancel"]
+    assert "not at that point" in do(editor, edition, "resume")
 
 
 # ---- looking -----------------------------------------------------------------------------------------------------

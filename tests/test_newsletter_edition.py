@@ -272,3 +272,18 @@ def test_the_day_is_counted_in_utc(recognizer, live_photo) -> None:
     with time_machine.travel("2026-11-23T00:01:00Z", tick=False):
         live_photo("gold")
     assert compose(recognizer=recognizer, day=date(2026, 11, 22)).entries.count() == 1
+
+
+@pytest.mark.django_db
+def test_the_command_pauses_resumes_and_cancels_what_is_being_sent(recognizer, live_photo, capsys) -> None:
+    live_photo()
+    for name in ("a", "b"):
+        Subscriber.objects.create(recognizer=recognizer, email=f"{name}@example.org", state="confirmed")
+    with pytest.raises(CommandError, match="has no daily edition"):
+        call_command("edition", recognizer="coins", pause=True)
+    freeze(edition=compose(recognizer=recognizer, day=timezone.now().date()))
+    for step, says in (("pause", "2 queued"), ("resume", "2 queued"), ("cancel", "2 cancelled")):
+        call_command("edition", recognizer="coins", **{step: True})
+        assert says in capsys.readouterr().out
+    with pytest.raises(CommandError, match="not at that point"):
+        call_command("edition", recognizer="coins", resume=True)
