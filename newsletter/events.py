@@ -87,12 +87,13 @@ def _sparkpost_class(raw: Any) -> str:
 
 
 def delivery_of(message_id: str | None) -> Delivery | None:
-    """The delivery that a Message-ID of ours names, None for any other text."""
-    found = OURS.search(message_id or "")
-    if found is None:
-        return None
+    """The delivery that a Message-ID of ours names, or the provider's own name of it; None for any other text."""
     rows = Delivery.objects.select_related("subscriber", "edition__recognizer")
-    return rows.filter(pk=UUID(found[1])).first()
+    found = OURS.search(message_id or "")
+    if found is not None:
+        return rows.filter(pk=UUID(found[1])).first()
+    named = rows.filter(provider_id=message_id).exclude(provider_id="") if message_id else rows.none()
+    return named.first()
 
 
 def _canonical(sent: Any) -> str:

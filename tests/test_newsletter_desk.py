@@ -204,6 +204,10 @@ def test_the_desk_is_accessible_on_phone_and_desktop_and_works_by_keyboard(
         page.goto(live_server.url + desk(edition))
         assert_accessible(page, "main.desk")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        frame = page.locator("iframe").first
+        frame.scroll_into_view_if_needed()  # it loads when somebody comes to it
+        assert frame.content_frame.locator("h1").inner_text() == edition.title
+        assert frame.content_frame.locator("img").first.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
         page.get_by_role("button", name="Down: photo 1").focus()
         page.keyboard.press("Enter")
         page.wait_for_url("**#photo-*")

@@ -241,6 +241,29 @@ def test_an_unsubscription_that_names_our_mail_leaves_that_newsletter(reader, re
 
 
 @pytest.mark.django_db
+def test_an_unsubscription_that_names_the_mail_as_the_provider_does_leaves_that_newsletter(
+    reader, recognizer, live_photo
+) -> None:
+    live_photo()
+    freeze(edition=compose(recognizer=recognizer, day=timezone.now().date()))
+    Delivery.objects.update(provider_id="883953f4-6105-42a2-a16a-77a8eac79483")
+    other = type(recognizer).objects.create(slug="stamps", name="Stamps")
+    Subscriber.objects.create(recognizer=other, email="ada@example.org", state="confirmed")
+    sent(
+        "postmark",
+        postmark(
+            "SubscriptionChange",
+            Recipient="ada@example.org",
+            SuppressSending=True,
+            ChangedAt=timezone.now().isoformat(),
+            SuppressionReason="ManualSuppression",
+            Origin="Recipient",
+        ),
+    )
+    assert dict(Subscriber.objects.values_list("recognizer__slug", "state")) == {"coins": "left", "stamps": "confirmed"}
+
+
+@pytest.mark.django_db
 def test_an_event_of_an_unknown_address_is_kept_for_when_it_is_imported() -> None:
     sent("mailgun")
     assert Suppression.objects.get().reason == "bounce" and not Subscriber.objects.exists()
