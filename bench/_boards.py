@@ -34,7 +34,8 @@ PHOTOS = """
     SELECT md5('p' || k)::uuid, md5('v' || k %% %(people)s)::uuid, %(recognizer)s, %(label)s + k %% %(labels)s,
         %(label)s + k %% %(labels)s, 'phone', 'accepted', '', md5('b' || k), 'image/jpeg', 1, 64, 64, 1, '',
         now() - (k * %(days)s::float / %(photos)s) * interval '1 day', '', '', '', '',
-        md5('p' || (k - (k %% 50 = 49)::int))::uuid, 0, '', 'train', now() - (k * %(days)s::float / %(photos)s) * interval '1 day'
+        md5('p' || (k - (k %% 50 = 49)::int))::uuid, 0, '', 'train',
+        now() - (k * %(days)s::float / %(photos)s) * interval '1 day'
     FROM generate_series(0, %(photos)s - 1) AS k
 """
 PEOPLE = """

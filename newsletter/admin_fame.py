@@ -13,7 +13,7 @@ from newsletter.models import Team
 from newsletter.words import one_line
 
 
-class TeamForm(forms.ModelForm):  # type: ignore[type-arg]
+class TeamForm(forms.ModelForm):
     class Meta:
         model = Team
         fields = ["name"]

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import cast
 
 from django.utils import timezone
 
 from collector.errors import MissingParameter, UnknownLabel
 from collector.models import Recognizer
 from newsletter.fame import Board, board
-from newsletter.periods import KINDS, Kind, period
+from newsletter.periods import KINDS, period
 
 DEEPEST = 10**6  # lines that `from` may skip; a page that deep costs a walk along the index
 
@@ -25,7 +24,7 @@ def asked(*, recognizer: Recognizer, query: Mapping[str, str]) -> tuple[Board, i
         label = recognizer.labels.filter(slug=slug).first()
         if label is None:
             raise UnknownLabel("GET /api/v1/recognizers lists them.", label=slug[:80])
-    found = board(recognizer=recognizer, period=period(cast(Kind, kind), _day(query.get("day", ""))), label=label)
+    found = board(recognizer=recognizer, period=period(kind, _day(query.get("day", ""))), label=label)
     return found, _first(query.get("from", "1")) - 1
 
 
@@ -38,5 +37,5 @@ def _day(text: str) -> date:
 
 def _first(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 7 and 1 <= int(text) <= DEEPEST):
-        raise MissingParameter(f"from is a whole number from 1 to {DEEPEST}: 1 is the best line.", **{"from": text[:40]})
+        raise MissingParameter(f"from is a whole number from 1 to {DEEPEST}: 1 is the best line.", asked=text[:40])
     return int(text)

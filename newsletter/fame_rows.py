@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -20,7 +20,7 @@ from collector.models import Label, Photo, Recognizer
 from config import rows
 from newsletter import fame_badges
 from newsletter.models import FameBoard, FameBook, FameDay, FameLine, FameMark
-from newsletter.periods import Period, holding, period
+from newsletter.periods import Kind, Period, holding, period
 from training import worth
 
 BATCH = 500  # volunteers or photos that one statement names; SQLite takes 32,766 values
@@ -81,7 +81,7 @@ def mark_photos(photo_ids: Iterable[UUID], *, badges: bool = False) -> None:
         clusters = photos.order_by().exclude(cluster=None).values("cluster")
         kin = Photo.objects.filter(cluster__in=clusters, accepted_at__isnull=False, recognizer__in={pk for pk, _ in found})
         found |= set(kin.order_by().values_list("recognizer_id", "accepted_at"))
-        days = {(recognizer, at.astimezone(UTC).date()) for recognizer, at in found}
+        days = {(recognizer, at.astimezone(UTC).date()) for recognizer, at in found if at}
         FameMark.objects.bulk_create(FameMark(recognizer_id=pk, day=day, badges=badges) for pk, day in sorted(days))
 
 
@@ -254,11 +254,13 @@ def _days(recognizer: Recognizer) -> list[date]:
 def _known(recognizer: Recognizer) -> set[Period]:
     """Periods that have boards; boards of seasons that begin otherwise now are removed."""
     known = set()
-    for kind, begins in FameBoard.objects.filter(recognizer=recognizer).values_list("kind", "begins").distinct():
+    boards = FameBoard.objects.filter(recognizer=recognizer)
+    for name, begins in boards.values_list("kind", "begins").distinct():
+        kind = cast(Kind, name)
         if period(kind, begins).begins == begins:
             known.add(Period(kind, begins))
         else:
-            FameBoard.objects.filter(recognizer=recognizer, kind=kind, begins=begins).delete()
+            boards.filter(kind=kind, begins=begins).delete()
     return known
 
 
