@@ -49,7 +49,7 @@ VOTED = """
 """
 VALUED = """
     INSERT INTO training_photovalue (run_id, photo_id, value)
-    SELECT %(run)s, md5('p' || k)::uuid, ((k * 7919) %% 1000 - 300) / 1e7 FROM generate_series(0, %(photos)s - 1) AS k
+    SELECT %(run)s, md5('p' || k)::uuid, ((k %% 1000 * 7919) %% 1000 - 300) / 1e7 FROM generate_series(0, %(photos)s - 1) AS k
 """
 
 

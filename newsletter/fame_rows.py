@@ -81,7 +81,7 @@ def mark_photos(photo_ids: Iterable[UUID], *, badges: bool = False) -> None:
         clusters = photos.order_by().exclude(cluster=None).values("cluster")
         kin = Photo.objects.filter(cluster__in=clusters, accepted_at__isnull=False, recognizer__in={pk for pk, _ in found})
         found |= set(kin.order_by().values_list("recognizer_id", "accepted_at"))
-        days = {(recognizer, at.astimezone(UTC).date()) for recognizer, at in found if at is not None}
+        days = {(recognizer, at.astimezone(UTC).date()) for recognizer, at in found if at}
         FameMark.objects.bulk_create(FameMark(recognizer_id=pk, day=day, badges=badges) for pk, day in sorted(days))
 
 
@@ -254,12 +254,13 @@ def _days(recognizer: Recognizer) -> list[date]:
 def _known(recognizer: Recognizer) -> set[Period]:
     """Periods that have boards; boards of seasons that begin otherwise now are removed."""
     known = set()
-    for name, begins in FameBoard.objects.filter(recognizer=recognizer).values_list("kind", "begins").distinct():
+    boards = FameBoard.objects.filter(recognizer=recognizer)
+    for name, begins in boards.values_list("kind", "begins").distinct():
         kind = cast(Kind, name)
         if period(kind, begins).begins == begins:
             known.add(Period(kind, begins))
         else:
-            FameBoard.objects.filter(recognizer=recognizer, kind=kind, begins=begins).delete()
+            boards.filter(kind=kind, begins=begins).delete()
     return known
 
 

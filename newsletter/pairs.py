@@ -39,7 +39,6 @@ class Pair:
 @dataclass(frozen=True)
 class _Open:
     pk: UUID
-    kin: UUID
     seen: int
 
 
@@ -118,7 +117,7 @@ def _least_compared(
 
 def _may(one: _Open, other: _Open, judged: set[tuple[UUID, UUID]]) -> bool:
     low, high = sorted((one.pk, other.pk))
-    return one.kin != other.kin and (low, high) not in judged
+    return (low, high) not in judged
 
 
 def _open(recognizer: Recognizer, volunteer: Volunteer) -> Iterator[tuple[Hashable, _Open]]:
@@ -132,7 +131,7 @@ def _open(recognizer: Recognizer, volunteer: Volunteer) -> Iterator[tuple[Hashab
     chosen: dict[UUID, tuple[Hashable, _Open]] = {}
     rows = pool.annotate(kin=Coalesce("cluster", "id")).values_list("pk", "kin", "challenge_id", "label_id")
     for pk, kin, challenge_id, label_id in rows:
-        one = _Open(pk, kin, compared[pk])
+        one = _Open(pk, compared[pk])
         if kin not in chosen or (-one.seen, pk) < (-chosen[kin][1].seen, chosen[kin][1].pk):
             chosen[kin] = (question(challenge_id, label_id), one)
     yield from chosen.values()
