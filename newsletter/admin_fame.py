@@ -7,10 +7,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from collector.volunteers import HANDLE
 from config.errors import Problem
 from newsletter import fame_teams
 from newsletter.models import Team
-from newsletter.words import one_line
 
 
 class TeamForm(forms.ModelForm):
@@ -20,9 +20,9 @@ class TeamForm(forms.ModelForm):
 
     def clean_name(self) -> str:
         """The rules of fame_teams, told beside the field."""
-        name = one_line(self.cleaned_data["name"], fame_teams.NAME_MOST)
+        name = self.cleaned_data["name"].strip()
         same = Team.objects.filter(name_key=name.casefold()[:80]).exclude(pk=self.instance.pk)
-        if len(name) < fame_teams.NAME_LEAST or same.exists():
+        if not HANDLE.fullmatch(name) or same.exists():
             raise forms.ValidationError("Another team is called so, or it is too short.")
         return name
 

@@ -72,7 +72,7 @@ class ExpiredLink(Problem):
 
 
 class NothingChosen(Problem):
-    status, code, title = 422, "nothing-chosen", "Choose what you want to get."
+    status, code, title = 409, "nothing-chosen", "Choose what you want to get."
 
 
 class NotSubscribed(Problem):
@@ -105,6 +105,10 @@ class UnreadableFile(Problem):
 
 class ConsentMissing(Problem):
     status, code, title = 422, "consent-missing", "Say where and when these people agreed."
+
+
+class UnknownBoard(Problem):
+    status, code, title = 404, "unknown-board", "There is no leaderboard of such a label."
 
 
 class NameTaken(Problem):

@@ -1,5 +1,6 @@
 """FAME, as the phone sees it: leaderboards, one's own standing and wishes, teams."""
 
+from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -12,12 +13,12 @@ from rest_framework.views import APIView
 
 from collector.addresses import client_address
 from collector.api import problems, volunteer_of
-from collector.errors import UnknownRecognizer
+from collector.errors import MissingParameter, UnknownRecognizer
 from collector.invitations import open_to
 from collector.models import Volunteer
 from newsletter import fame, fame_names, fame_teams
 from newsletter.errors import InNoTeam
-from newsletter.fame_asked import asked
+from newsletter.fame_asked import DEEPEST, asked
 from newsletter.fame_serializers import (
     BoardSerializer,
     MyFameSerializer,
@@ -32,9 +33,9 @@ from newsletter.periods import KINDS
 
 ASKED = [
     OpenApiParameter("period", str, enum=KINDS, description="a season if left out"),
-    OpenApiParameter("day", str, description="YYYY-MM-DD (UTC) inside the period; today if left out"),
+    OpenApiParameter("day", date, description="YYYY-MM-DD (UTC) inside the period; today if left out"),
     OpenApiParameter("label", str, description="slug; all labels if left out"),
-    OpenApiParameter("from", int, description="first line, 1 is the best"),
+    OpenApiParameter("from", {"type": "integer", "minimum": 1, "maximum": DEEPEST}, description="first line, 1 is the best"),
 ]
 IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="ETag of the last answer")
 
@@ -43,7 +44,7 @@ class Fame(APIView):
     @extend_schema(
         operation_id="fame",
         parameters=[*ASKED, IF_NONE_MATCH],
-        responses={200: BoardSerializer, 304: None, **problems(400, 401, 404, 422)},
+        responses={200: BoardSerializer, 304: None, **problems(400, 401, 404)},
     )
     def get(self, request: Request, slug: str) -> Any:
         """A page of a leaderboard, best first. 304 while nothing on it has changed."""
@@ -58,9 +59,7 @@ class Fame(APIView):
 
 
 class TeamFame(APIView):
-    @extend_schema(
-        operation_id="team_fame", parameters=ASKED, responses={200: TeamBoardSerializer, **problems(400, 401, 404, 422)}
-    )
+    @extend_schema(operation_id="team_fame", parameters=ASKED, responses={200: TeamBoardSerializer, **problems(400, 401, 404)})
     def get(self, request: Request, slug: str) -> Response:
         """A page of the teams' leaderboard, best first."""
         board, skip = _asked(request, slug)
@@ -79,6 +78,8 @@ class MyFame(APIView):
     )
     def patch(self, request: Request) -> Response:
         """Say whether you want to be listed, and by which name. It holds at once, also in editions that are out."""
+        if int(request.META.get("CONTENT_LENGTH") or 0) == 0:
+            raise MissingParameter("Send `listed`, `pseudonym` or both as JSON.")
         wish = WishSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
         fame_names.wish(volunteer=volunteer_of(request), **wish.validated_data)

@@ -1,12 +1,13 @@
 """FAME: which leaderboard a query asks for. The page and the API read the same parameters."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 
 from django.utils import timezone
 
-from collector.errors import MissingParameter, UnknownLabel
+from collector.errors import MissingParameter
 from collector.models import Recognizer
+from newsletter.errors import UnknownBoard
 from newsletter.fame import Board, board
 from newsletter.periods import KINDS, period
 
@@ -15,7 +16,7 @@ DEEPEST = 10**6  # lines that `from` may skip; a page that deep costs a walk alo
 
 def asked(*, recognizer: Recognizer, query: Mapping[str, str]) -> tuple[Board, int]:
     """(leaderboard, lines to skip) of `period` (KINDS, a season if left out), `day` (YYYY-MM-DD UTC, today), `label` (slug,
-    all) and `from` (1 is the best line). Raises MissingParameter, UnknownLabel."""
+    all) and `from` (1 is the best line). Raises MissingParameter, UnknownBoard."""
     kind = query.get("period", "season")
     if kind not in KINDS:
         raise MissingParameter(f"period is one of {', '.join(KINDS)}.", period=kind[:40])
@@ -23,14 +24,16 @@ def asked(*, recognizer: Recognizer, query: Mapping[str, str]) -> tuple[Board, i
     if slug := query.get("label"):
         label = recognizer.labels.filter(slug=slug).first()
         if label is None:
-            raise UnknownLabel("GET /api/v1/recognizers lists them.", label=slug[:80])
-    found = board(recognizer=recognizer, period=period(kind, _day(query.get("day", ""))), label=label)
+            raise UnknownBoard("GET /api/v1/recognizers lists the labels.", label=slug[:80])
+    found = board(recognizer=recognizer, period=period(kind, _day(query.get("day"))), label=label)
     return found, _first(query.get("from", "1")) - 1
 
 
-def _day(text: str) -> date:
+def _day(text: str | None) -> date:
+    if text is None:
+        return timezone.now().date()
     try:
-        return date.fromisoformat(text) if text else timezone.now().date()
+        return datetime.strptime(text, "%Y-%m-%d").date()  # fromisoformat would also take 20261125 and weeks
     except ValueError:
         raise MissingParameter("day is YYYY-MM-DD.", day=text[:40]) from None
 

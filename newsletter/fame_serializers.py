@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from collector.serializers import Handle
 from config.fields import Flag, Text
 from newsletter.periods import KINDS
 
@@ -45,7 +47,7 @@ class TeamBoardSerializer(serializers.Serializer[Any]):
 
 class WishSerializer(serializers.Serializer[Any]):
     listed = Flag(required=False, help_text="false: on no leaderboard, and no credit names you")
-    pseudonym = Text(required=False, allow_blank=True, max_length=80, help_text='instead of the handle; "": the handle')
+    pseudonym = Handle(required=False, allow_blank=True, max_length=40, help_text='instead of the handle; "": the handle')
 
 
 class BadgeSerializer(serializers.Serializer[Any]):
@@ -71,8 +73,13 @@ class MyFameSerializer(serializers.Serializer[Any]):
     standings = StandingSerializer(many=True)
 
 
+@extend_schema_field({"type": "string", "pattern": r"^[\w.\-][\w .\-]{0,38}[\w.\-]$"})
+class TeamName(Text):
+    """As a volunteer's own name."""
+
+
 class TeamNameSerializer(serializers.Serializer[Any]):
-    name = Text(max_length=200)
+    name = TeamName(max_length=40)
 
 
 class TeamCodeRequestSerializer(serializers.Serializer[Any]):

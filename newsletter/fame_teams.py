@@ -1,5 +1,7 @@
 """FAME: volunteers make, join and leave teams. A code lets somebody in; only its keyed hash is kept."""
 
+import unicodedata
+
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -7,11 +9,9 @@ from django.db.models import F
 from collector.invitations import hash_code, new_code
 from collector.limits import of_address, of_volunteer, spend
 from collector.models import Volunteer
+from collector.volunteers import HANDLE
 from newsletter.errors import InATeam, InNoTeam, NameTaken, NotATeamName, TeamCodeNotValid, TeamFull
 from newsletter.models import Team, TeamMember
-from newsletter.words import one_line
-
-NAME_LEAST, NAME_MOST = 2, 40  # characters
 
 
 def make(*, volunteer: Volunteer, name: str) -> tuple[Team, str]:
@@ -82,9 +82,9 @@ def team_of(*, volunteer: Volunteer) -> Team:
 
 
 def _name(team: Team, name: str) -> None:
-    line = one_line(name, NAME_MOST + 1)
-    if not NAME_LEAST <= len(line) <= NAME_MOST:
-        raise NotATeamName(f"Use {NAME_LEAST} to {NAME_MOST} characters on one line.", name=name[:80])
+    line = unicodedata.normalize("NFC", name).strip()
+    if not HANDLE.fullmatch(line):  # as for a volunteer's own name: both stand in rankings and in mails
+        raise NotATeamName("Use 2 to 40 letters, digits, blanks, dots, hyphens or underscores.", name=name[:80])
     team.name, team.name_key = line, line.casefold()[:80]
     try:
         with transaction.atomic():

@@ -24,7 +24,7 @@ class Subscriptions(APIView):
     @extend_schema(
         operation_id="subscribe",
         request=SubscriptionRequestSerializer,
-        responses={202: SubscriptionSerializer, **problems(400, 401, 404, 422, 429)},
+        responses={202: SubscriptionSerializer, **problems(400, 401, 404, 409, 422, 429)},
     )
     def post(self, request: Request, slug: str) -> Response:
         """Ask that an address gets the newsletter. The answer is the same for every address: a mail goes there where one is

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from config.fields import Flag, Text
@@ -52,8 +53,13 @@ class PairBallotSerializer(serializers.Serializer[Any]):
     pairs = PairSerializer(many=True)
 
 
+@extend_schema_field({"type": "string", "format": "email", "maxLength": 254})
+class Address(Text):
+    """Read by subscriptions.clean_email."""
+
+
 class SubscriptionRequestSerializer(serializers.Serializer[Any]):
-    email = Text(max_length=254, help_text="a mail address; upper and lower case are the same")
+    email = Address(max_length=254, help_text="a mail address; upper and lower case are the same")
     daily = Flag(default=True, help_text="an edition a day")
     weekly = Flag(default=False, help_text="an edition a week")
     reminder = Flag(default=False, help_text="the challenge of the day, in the morning")

@@ -25,7 +25,7 @@ def bare_machine(monkeypatch):
 def test_what_was_not_run_is_reported_with_what_to_install(bare_machine, capsys):
     assert real_servers.main() == 0
     first, *_, last = capsys.readouterr().out.strip().splitlines()
-    assert first.startswith("Not found: chromium, nodejs, npm, postgresql, redis-server.")
+    assert first.startswith("Not found: chromium, default-jre-headless, nodejs, npm, postgresql, redis-server.")
     not_run = "NOT RUN: every test on PostgreSQL and Redis, tests in a browser, the official tus client"
     assert f"{not_run} (install chromium nodejs npm postgresql redis-server)" in last
 

@@ -237,7 +237,7 @@ def test_what_is_ticked_is_named_in_the_mail_and_on_its_page_and_applied_by_conf
 
 def test_a_form_without_a_tick_is_refused_and_stores_nothing(recognizer, browser) -> None:
     answer = ask(browser, "ada@example.org", wants=())
-    assert answer.status_code == 422 and "Choose what you want to get." in answer.content.decode()
+    assert answer.status_code == 409 and "Choose what you want to get." in answer.content.decode()
     assert not Subscriber.objects.exists()
 
 

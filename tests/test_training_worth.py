@@ -96,10 +96,10 @@ def test_sums_per_volunteer_are_of_the_newest_run_and_take_one_query(recognizer,
         assert worth.by_volunteer(recognizer=recognizer, photos=everything) == {volunteer.pk: 0.75, grace.pk: -0.5}
     assert len(queries) == 2  # which run, and the sum
     assert worth.by_volunteer(recognizer=recognizer, photos=everything.filter(pk=mine[0].pk)) == {volunteer.pk: 0.25}
-    assert unknown.pk not in worth.of_photos(recognizer=recognizer)
+    assert unknown.pk not in worth.of_photos(recognizer=recognizer, photos=Photo.objects.all())
 
 
 def test_before_any_night_nothing_is_known(recognizer, volunteer):
     accepted(recognizer, volunteer, "copper")
     assert worth.by_volunteer(recognizer=recognizer, photos=Photo.objects.all()) == {}
-    assert worth.of_photos(recognizer=recognizer) == {}
+    assert worth.of_photos(recognizer=recognizer, photos=Photo.objects.all()) == {}
