@@ -1,7 +1,7 @@
 """VOTES → RANKING → EDITION → INBOX: how fast and fair a day is ranked, how fast leaderboards are, how fast and safe mail goes.
 
-`make bench PART=newsletter` takes some fifteen minutes; BENCH_QUICK=1 shows in two that it runs. `BENCH_ONLY=ranks` (`boards`,
-`mails`) measures one of the three.
+`make bench PART=newsletter` takes hours, most of them to count a million photos' fame; BENCH_QUICK=1 shows in some minutes that
+it runs. `BENCH_ONLY=ranks` (`boards`, `mails`) measures one of the three.
 """
 
 import os
