@@ -215,6 +215,7 @@ def main() -> int:
         return 130
     not_run = [] if servers else ["every test on PostgreSQL and Redis"]
     not_run += ["tests in a browser"] if "chromium" in absent else []
+    not_run += ["the HTML validator"] if "default-jre-headless" in absent else []
     not_run += [] if packages else ["the official tus client"]
     install_them = f" (install {' '.join(absent)})" if absent else " (npm ci failed)"
     end = f"; NOT RUN: {', '.join(not_run)}{install_them}" if not_run else ", on both databases"

@@ -26,8 +26,8 @@ def test_what_was_not_run_is_reported_with_what_to_install(bare_machine, capsys)
     assert real_servers.main() == 0
     first, *_, last = capsys.readouterr().out.strip().splitlines()
     assert first.startswith("Not found: chromium, default-jre-headless, nodejs, npm, postgresql, redis-server.")
-    not_run = "NOT RUN: every test on PostgreSQL and Redis, tests in a browser, the official tus client"
-    assert f"{not_run} (install chromium nodejs npm postgresql redis-server)" in last
+    not_run = "NOT RUN: every test on PostgreSQL and Redis, tests in a browser, the HTML validator, the official tus client"
+    assert f"{not_run} (install chromium default-jre-headless nodejs npm postgresql redis-server)" in last
 
 
 def test_in_ci_a_missing_server_is_a_failure(bare_machine, capsys, monkeypatch):
