@@ -23,6 +23,7 @@ django.setup()
 from django.conf import settings  # noqa: E402
 from django.core import mail as django_mail  # noqa: E402
 from django.core.management import call_command  # noqa: E402
+from django.db import connection  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from collector.models import Recognizer  # noqa: E402
@@ -64,6 +65,9 @@ def prepare(count: int, message: Path) -> dict[str, Any]:
             for number in range(start, min(start + 1000, count))
         )
         Delivery.objects.bulk_create(Delivery(edition=edition, subscriber=each) for each in made)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")  # as PostgreSQL does by itself a minute later
     first = Delivery.objects.select_related("subscriber").first()
     made = mail.message(mailing=mail.prepare(edition=edition), delivery=first)
     html = str(made.alternatives[0][0])

@@ -73,7 +73,7 @@ def throughput(folder: Path) -> list[dict[str, Any]]:
     python, found = _peer(), {}
     with contextlib.ExitStack() as stack:
         port, _ = stack.enter_context(sink(folder / "speed"))
-        url = stack.enter_context(postgresql(folder / "postgresql"))
+        url = stack.enter_context(postgresql(folder / "postgresql", durable=True))  # every mail waits for a commit on disk
         ours = {"SQLite": f"sqlite:///{folder / 'speed.sqlite3'}", "PostgreSQL": url}
         message = folder / "message.json"
         bytes_ = {name: _mailer("prepare", count, message, port, at)["bytes"] for name, at in ours.items()}

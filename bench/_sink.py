@@ -76,21 +76,28 @@ class Conversation(asyncio.Protocol):
     def _command(self, line: str) -> str | None:
         verb = line[:4].upper()
         if verb == "EHLO":
-            return "250-sink.example\r\n250-8BITMIME\r\n250 SMTPUTF8"
+            self.recipient = ""
+            return "250-sink.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8"
         if verb == "RCPT":
             return self._recipient(line[line.find("<") + 1 : line.rfind(">")])
         if verb == "DATA":
+            if not self.recipient:
+                return "503 no recipient"
             self.in_data = True
             return "354 go on"
+        if verb in ("MAIL", "RSET"):
+            self.recipient = ""
         return "221 bye" if verb == "QUIT" else "250 OK"
 
     def _recipient(self, address: str) -> str | None:
         self.plan.tries[address] += 1
-        self.recipient = address
         planned = self.plan.of(address)
         if planned == "cut":
             return None
-        return f"{planned} as planned" if planned in ("421", "452", "550") else "250 OK"
+        if planned in ("421", "452", "550"):
+            return f"{planned} as planned"
+        self.recipient = address
+        return "250 OK"
 
     def _mail(self, data: bytes) -> str | None:
         self.in_data = False

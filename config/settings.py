@@ -60,9 +60,14 @@ DATABASES = {
 }
 # Set by deploy/gunicorn.conf.py: the web process has more threads than PostgreSQL should have connections.
 DATABASE_POOL = env.whole("DATABASE_POOL", 0, least=0, most=1000, unit="connections that the threads of a process share")
-if DATABASE_POOL and str(DATABASES["default"]["ENGINE"]).endswith("postgresql"):
-    DATABASES["default"]["CONN_MAX_AGE"] = 0  # seconds; the pool keeps connections, a thread gives its own back
-    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 20}}  # seconds to wait
+if str(DATABASES["default"]["ENGINE"]).endswith("postgresql"):
+    # What config.rows.together runs again and again is planned once a connection: planning takes three times as long as running
+    # it. 0 behind a pooler that gives out other connections meanwhile and forgets (PgBouncer before 1.21).
+    prepare_threshold = 2 if env.flag("DATABASE_PREPARE", True) else None  # from the second time on
+    pool = {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 20} if DATABASE_POOL else False  # seconds to wait for one
+    DATABASES["default"]["OPTIONS"] = {"prepare_threshold": prepare_threshold, "pool": pool}
+    if DATABASE_POOL:
+        DATABASES["default"]["CONN_MAX_AGE"] = 0  # seconds; the pool keeps connections, a thread gives its own back
 if str(DATABASES["default"]["ENGINE"]).endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         # A writer takes its lock at BEGIN: a transaction that read first could not be upgraded under a rival (SQLITE_BUSY).

@@ -9,13 +9,13 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
+from config.rows import Statement, together
 from newsletter import claims, mail, pace, personal, suppression
 from newsletter.models import Delivery, Edition
-from newsletter.reading import fingerprint
+from newsletter.reading import asking, told
 from newsletter.transport import Later, Lost, NotBegun, Refused, Transport, Unreachable, transport
 
 LOSSES_IN_A_ROW = 2  # a server that breaks two conversations in a row is left alone until the sweeper rings again
@@ -101,10 +101,11 @@ class _Batch:
         self.edition = edition
         self.over = over
         self.deadline = timezone.now() + timedelta(seconds=settings.DELIVERY_BATCH_S)
-        self.mailing: mail.Mailing | None = None
+        self.mailing: mail.Mailing | None = None  # prepared once, and again when something of it may no longer be shown
+        self.asking: list[Statement] = []  # how that is found out
         self.rows: list[Delivery] = []  # claimed, not begun
         self.begun: Delivery | None = None  # the last one
-        self.answer: Callable[[], None] | None = None  # the last answer, not yet noted
+        self.answer: Statement | None = None  # the last answer, not yet noted
         self.opens: datetime | None = None  # the pace lets rows go again then
         self.probed: frozenset[str] = frozenset()  # domains that rested and get one mail on trial
         self.written: tuple[object, object, bytes] = None, None, b""  # of which row, which mailing, its bytes
@@ -147,8 +148,10 @@ class _Batch:
 
     def _one(self, tick: Callable[[], object]) -> None:
         self.over.open()  # an unreachable server must not cost a row one of its attempts
-        mailing = self._mailing()
-        delivery = self.rows.pop()
+        if self.mailing is None:
+            self.mailing = mail.prepare(edition=self.edition)
+            self.asking = asking(edition=self.edition)
+        mailing, delivery = self.mailing, self.rows.pop()
         try:
             self._send(delivery, mailing)
         except NotBegun:
@@ -163,12 +166,6 @@ class _Batch:
             self.deadline = timezone.now()
         return allowed
 
-    def _mailing(self) -> mail.Mailing:
-        """Prepared once, and again when a photo or a name of it was taken back meanwhile."""
-        if self.mailing is None or self.mailing.shows != fingerprint(edition=self.edition):
-            self.mailing = mail.prepare(edition=self.edition)
-        return self.mailing
-
     def _send(self, delivery: Delivery, mailing: mail.Mailing) -> None:
         lost = False
         try:
@@ -177,7 +174,7 @@ class _Batch:
                 name=str(delivery.pk),
                 to=delivery.reader.email,
                 data=self._written(delivery, mailing),
-                begin=partial(self._begin, delivery),
+                begin=partial(self._begin, delivery, mailing),
                 meanwhile=partial(self._write_next, mailing),
             )
         except Refused as error:
@@ -185,7 +182,7 @@ class _Batch:
             suppression.refused(delivery=delivery, answer=str(error))
         except ValueError as error:  # an address that no header can carry (Django's BadHeaderError is one)
             if self.begun is not delivery:
-                self._begin(delivery)
+                self._begin(delivery, mailing)
             claims.end(delivery, State.FAILED, f"not sent: {error}")
         except Later as error:
             claims.later(delivery, str(error))
@@ -201,18 +198,20 @@ class _Batch:
             else:
                 claims.later(delivery, f"connection lost before the message: {error}")
         else:
-            self.answer = partial(claims.end, delivery, State.SENT, taken.answer, taken.provider_id)
+            self.answer = claims.ended(delivery, State.SENT, taken.answer, taken.provider_id)
             self.sent += 1
             self._speed_up(pace.domain_of(delivery))
         self.losses = self.losses + 1 if lost else 0
 
-    def _begin(self, delivery: Delivery) -> None:
-        with transaction.atomic():  # one commit for what became of the last mail and for this one's beginning
-            if self.answer is not None:
-                self.answer()
-            begun = claims.begin(delivery)
+    def _begin(self, delivery: Delivery, mailing: mail.Mailing) -> None:
+        """One commit for what became of the last mail, for this one's beginning, and for a look at what may be shown now."""
+        found = claims.begin(delivery, after=self.answer, asking=self.asking)
         self.answer = None
-        if not begun:
+        if found is None:
+            raise NotBegun
+        if told(found) != mailing.shows:  # a photo or a name was taken back meanwhile: nobody gets what is written down
+            self.mailing = None
+            claims.untried(delivery, "")
             raise NotBegun
         self.begun = delivery
 
@@ -233,7 +232,7 @@ class _Batch:
 
     def _note(self) -> None:
         if self.answer is not None:
-            self.answer()
+            together([self.answer])
         self.answer = None
 
     def _slow_down(self, domain: str) -> None:

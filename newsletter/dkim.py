@@ -1,6 +1,6 @@
 """INBOX: signs mail for plain SMTP (DKIM, RFC 6376; Ed25519 by RFC 8463), the very bytes that leave.
 
-Providers sign by themselves, and so do many relays; then DKIM_KEY_FILE stays unset. Signed with `cryptography`, in 1.0 to 1.3 ms
+Providers sign by themselves, and so do many relays; then DKIM_KEY_FILE stays unset. Signed with `cryptography`, in 1 to 1.3 ms
 a mail with RSA 2048, 0.1 to 0.4 with Ed25519; dkimpy, which computes RSA in Python, takes ten times as long. It is what the
 tests verify with.
 """

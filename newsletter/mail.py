@@ -24,7 +24,7 @@ from newsletter.errors import EditionTooLong
 from newsletter.models import Delivery, Edition, EditionEntry, Request, Subscriber
 from newsletter.models.readers import Choices
 from newsletter.personal import MOST_BYTES, PERSONAL_MARK, Personal, Place
-from newsletter.reading import Reading, fingerprint, read
+from newsletter.reading import Fingerprint, Reading, fingerprint, read
 from newsletter.sheet import Sheet, sheet, written
 from newsletter.transport import PLAIN_ADDRESS, Call, Taken, Transport, nothing
 from newsletter.words import one_line
@@ -59,7 +59,7 @@ class Mailing:
     text: str
     html: str
     pictures: tuple[MIMEImage, ...]
-    shows: object
+    shows: Fingerprint
     own_text: str = ""
     own_html: str = ""
 
@@ -216,7 +216,12 @@ def _domain(sender: str) -> str:
 
 
 def _address(email: str) -> str:
-    return email if PLAIN_ADDRESS.fullmatch(email) else sanitize_address(email, "utf-8")
+    """As headers and SMTP take it. Raises ValueError for one that they cannot carry."""
+    if PLAIN_ADDRESS.fullmatch(email):
+        return email
+    if not email.rpartition("@")[0].isascii():  # Django would write it like a name, which is another mailbox
+        raise ValueError("what stands before the @ is not ASCII, which takes SMTPUTF8")
+    return sanitize_address(email, "utf-8")
 
 
 def _own_headers(delivery: Delivery, leave: str) -> dict[str, str]:

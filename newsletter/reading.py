@@ -3,28 +3,29 @@
 Words and order are as they were frozen. What was withdrawn, rejected or erased since is left out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import QuerySet
 
 from collector.models import Photo
-from config.rows import key
+from config.rows import Found, Statement, key, together
 from newsletter.fame_names import NOBODY, names, renamed, wishes
 from newsletter.models import Edition, EditionEntry
 from newsletter.words import one_line, paragraphs
 
+Fingerprint = tuple[tuple[int, ...], frozenset[Any]]
 LENGTHS = {"caption": 160, "alt": 240, "credit": 60, "mended": 240}  # characters of an entry's words, as its columns have them
 
 SHOWN = """
-SELECT e.id, p.volunteer_id FROM newsletter_editionentry e JOIN collector_photo p ON p.id = e.photo_id
-WHERE e.edition_id = %s AND p.state = 'accepted' ORDER BY e.position
+FROM newsletter_editionentry e JOIN collector_photo p ON p.id = e.photo_id WHERE e.edition_id = %s AND p.state = 'accepted'
 """
 NAMED = """
 SELECT v.id, v.handle, f.listed, f.pseudonym FROM collector_volunteer v
-LEFT JOIN newsletter_famepreference f ON f.volunteer_id = v.id WHERE v.erased_at IS NULL AND v.id IN"""
+LEFT JOIN newsletter_famepreference f ON f.volunteer_id = v.id WHERE v.erased_at IS NULL AND v.id IN
+"""
 
 
 @dataclass(frozen=True)
@@ -85,17 +86,27 @@ def read(*, edition: Edition) -> Reading:
     )
 
 
-def fingerprint(*, edition: Edition) -> tuple[tuple[int, ...], frozenset[Any]]:
-    """Changes exactly when something must no longer be shown, or is named otherwise: two small queries, before every mail. By
-    hand, since composing them would take Django as long as sending a mail takes."""
-    with connection.cursor() as cursor:
-        cursor.execute(SHOWN, [edition.pk])
-        shown = cursor.fetchall()
-        people = {key(UUID(line["volunteer"])) for line in edition.content.get("leaderboard") or []} | {who for _, who in shown}
-        if not people:
-            return (), frozenset()
-        cursor.execute(f"{NAMED} ({', '.join(['%s'] * len(people))})", list(people))
-        return tuple(pk for pk, _ in shown), frozenset(cursor.fetchall())
+def asking(*, edition: Edition) -> list[Statement]:
+    """What `fingerprint` asks; also before every mail, so by hand, and in one message with what is written of that mail."""
+    leaders = sorted({line["volunteer"] for line in edition.content.get("leaderboard") or []})
+    ids = [key(UUID(leader)) for leader in leaders]
+    # UNION and not OR: PostgreSQL would look through all volunteers for the two together.
+    people = " UNION ".join([f"SELECT p.volunteer_id {SHOWN}", *["SELECT %s"] * len(ids)])
+    return [
+        (f"SELECT e.id {SHOWN} ORDER BY e.position", [edition.pk]),
+        (f"{NAMED} ({people})", [edition.pk, *ids]),
+    ]
+
+
+def told(found: Sequence[Found]) -> Fingerprint:
+    """The fingerprint in what was found for `asking`."""
+    shown, people = found
+    return tuple(pk for (pk,) in shown.rows), frozenset(people.rows)
+
+
+def fingerprint(*, edition: Edition) -> Fingerprint:
+    """Changes exactly when something must no longer be shown, or is named otherwise."""
+    return told(together(asking(edition=edition)))
 
 
 def _shown(edition: Edition) -> QuerySet[EditionEntry]:

@@ -183,11 +183,7 @@ class SmtpTransport:
             data = self.signer.header(data) + data
         try:
             options = " BODY=8BITMIME" if smtp.has_extn("8bitmime") and not data.isascii() else ""
-            smtp.putcmd("MAIL", f"FROM:{_quoted(sender)}{options}")
-            begin()
-            self._expect(250, *smtp.getreply())
-            self._expect(250, *smtp.docmd("RCPT", f"TO:{_quoted(recipient)}"))
-            self._expect(354, *smtp.docmd("DATA"))
+            self._envelope(smtp, [f"MAIL FROM:{_quoted(sender)}{options}", f"RCPT TO:{_quoted(recipient)}", "DATA"], begin)
             smtp.send(_stuffed(data))
             handed_over = True  # the next bytes complete the message; without them the server must not deliver it
             smtp.send(END_OF_DATA)
@@ -232,15 +228,30 @@ class SmtpTransport:
             raise
         return smtp
 
-    def _expect(self, wanted: int, code: int, text: bytes) -> str:
-        """The answer as text if it is of the wanted hundred; otherwise the conversation is reset and the reason raised."""
+    def _envelope(self, smtp: smtplib.SMTP, commands: list[str], begin: Call) -> None:
+        """MAIL, RCPT and DATA: all at once where the server says that it takes that (RFC 2920), each after the answer to the
+        one before where it does not."""
+        if any("\r" in command or "\n" in command for command in commands):
+            raise ValueError("a line break in an address")
+        ahead = len(commands) if smtp.has_extn("pipelining") else 1
+        smtp.send("".join(f"{command}\r\n" for command in commands[:ahead]))
+        begin()  # while the server reads them
+        for at, wanted in enumerate((250, 250, 354)):
+            if at >= ahead:
+                smtp.send(f"{commands[at]}\r\n")
+                ahead = at + 1
+            self._expect(wanted, *smtp.getreply(), owed=ahead - at - 1)
+
+    def _expect(self, wanted: int, code: int, text: bytes, *, owed: int = 0) -> str:
+        """The answer as text if it is of the wanted hundred; otherwise the conversation is reset and the reason raised. `owed`:
+        answers to commands that were sent ahead."""
         answer = f"{code} {text.decode(errors='replace')}".replace("\n", " ")[:ANSWER_CHARS]
         if code // 100 == wanted // 100:
             return answer
         if code == SHUTTING_DOWN:
             self._drop()
         elif self.connection is not None:
-            self._reset(self.connection)
+            self._reset(self.connection, owed)
         if 500 <= code < 600:
             raise Refused(answer)
         if 400 <= code < 500:
@@ -248,8 +259,12 @@ class SmtpTransport:
         # -1 or a success code of the wrong kind: whoever answers like this is no mail server to rely on.
         raise smtplib.SMTPServerDisconnected(f"unexpected answer: {answer}")
 
-    def _reset(self, smtp: smtplib.SMTP) -> None:
+    def _reset(self, smtp: smtplib.SMTP, owed: int) -> None:
         try:
+            answers = [smtp.getreply()[0] for _ in range(owed)]
+            if answers and answers[-1] == 354:  # DATA was taken without a recipient: an empty message ends it, for nobody
+                smtp.send(END_OF_DATA)
+                smtp.getreply()
             smtp.rset()
         except OSError:
             self._drop()  # the next message opens a new connection; this one keeps the answer it had

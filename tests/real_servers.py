@@ -118,7 +118,7 @@ def running(command: list[str], *, port: int, folder: Path, user: str | None, st
 
 
 @contextlib.contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
+def postgresql(folder: Path, *, durable: bool = False) -> Iterator[str]:
     """A fresh PostgreSQL; yields its URL. It refuses to run as root, so root hands it to another user."""
     initdb, postgres = find("initdb"), find("postgres")
     assert initdb and postgres
@@ -137,8 +137,9 @@ def postgresql(folder: Path) -> Iterator[str]:
         cwd=folder,
     )
     port = free_port()
-    # Nothing here outlives the tests: no write needs to reach the disk.
-    settings = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "listen_addresses": "127.0.0.1"}
+    settings = {"listen_addresses": "127.0.0.1"}
+    if not durable:  # nothing here outlives the tests: no write needs to reach the disk
+        settings |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
     settings |= {"port": str(port), "unix_socket_directories": str(folder)}
     command = [str(postgres), "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())]
     # SIGINT: PostgreSQL's fast shutdown, which does not wait for its clients.

@@ -18,7 +18,8 @@ class Sink:
     when it broke the connection afterwards.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, pipelining: bool = True) -> None:
+        self.pipelining = pipelining  # as nearly all servers have it; aiosmtpd takes commands ahead, and does not say so
         self.taken: list[tuple[str, EmailMessage]] = []
         self.raw: list[bytes] = []
         self.on: dict[str, Script] = {}
@@ -31,7 +32,7 @@ class Sink:
     async def handle_EHLO(self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]) -> list[str]:
         self.connections += 1
         session.host_name = hostname
-        return responses
+        return [responses[0], *(["250-PIPELINING"] if self.pipelining else []), *responses[1:]]
 
     async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         answer = self._scripted(server, "MAIL", "")

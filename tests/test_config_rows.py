@@ -69,3 +69,30 @@ def test_a_key_that_is_taken_is_refused(label: Label) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         rows.insert(Photo(**columns(made)))
     assert Photo.objects.count() == 1
+
+
+def test_statements_that_run_together_say_each_what_it_found(label: Label) -> None:
+    named = "SELECT name FROM collector_label WHERE recognizer_id = %s ORDER BY position"
+    pk = label.recognizer_id
+    found = rows.together(
+        [
+            (named, [pk]),
+            ("UPDATE collector_label SET name = %s WHERE recognizer_id = %s", ["100 % copper; -- '", pk]),
+            ("UPDATE collector_label SET name = %s WHERE id = %s", ["nobody", 0]),
+            (named, [pk]),
+        ]
+    )
+    assert found == [(1, [("Copper",)]), (1, []), (0, []), (1, [("100 % copper; -- '",)])]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_statements_that_run_together_none_stays_where_one_fails(label: Label) -> None:
+    with pytest.raises(IntegrityError):
+        rows.together(
+            [
+                ("UPDATE collector_label SET name = %s WHERE id = %s", ["tin", label.pk]),
+                ("UPDATE collector_label SET slug = NULL WHERE id = %s", [label.pk]),
+            ]
+        )
+    label.refresh_from_db()
+    assert label.name == "Copper"

@@ -21,7 +21,7 @@ from newsletter import claims, mail, tasks
 from newsletter.delivery import deliver, due, progress, sweep_stale
 from newsletter.edition import compose, freeze
 from newsletter.models import Delivery, Edition, Subscriber
-from newsletter.transport import FolderTransport, Lost, SmtpTransport, Unreachable, server, transport
+from newsletter.transport import FolderTransport, Lost, Refused, SmtpTransport, Taken, Unreachable, server, transport
 from tests.sink import Running, Sink
 
 pytestmark = pytest.mark.django_db
@@ -29,8 +29,8 @@ State = Delivery.State
 
 
 @pytest.fixture
-def sink(settings) -> Iterator[Sink]:
-    made = Sink()
+def sink(settings, request) -> Iterator[Sink]:
+    made = Sink(pipelining=getattr(request, "param", True))
     running = Running(made)
     running.start()
     settings.EMAIL_URL = running.url
@@ -63,10 +63,11 @@ def states(edition: Edition) -> dict[str, int]:
 def begun(edition: Edition) -> Delivery:
     """A row whose sender falls silent in the middle."""
     found = claims.claim(edition=edition)
-    assert found is not None and claims.begin(found.rows[0]) and not claims.begin(found.rows[0])
+    assert found is not None and claims.begin(found.rows[0]) == [] and claims.begin(found.rows[0]) is None
     return found.rows[0]
 
 
+@pytest.mark.parametrize("sink", [True, False], indirect=True, ids=["at once", "one by one"])
 def test_every_reader_gets_one_mail_over_one_connection_and_the_edition_is_sent(frozen, sink) -> None:
     edition = frozen(5)
     assert due() == [edition.pk]
@@ -129,6 +130,7 @@ def test_workers_on_the_same_edition_never_send_a_row_twice(frozen, sink, worker
     assert edition.state == "sent"
 
 
+@pytest.mark.parametrize("sink", [True, False], indirect=True, ids=["at once", "one by one"])
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
 def test_a_permanent_refusal_fails_one_row_with_the_servers_answer_and_no_other(frozen, sink, verb: str) -> None:
     edition = frozen(3)
@@ -148,6 +150,7 @@ def test_a_permanent_refusal_fails_one_row_with_the_servers_answer_and_no_other(
     assert edition.state == "sent" and len(sink.taken) == 2 and sink.connections == 1
 
 
+@pytest.mark.parametrize("sink", [True, False], indirect=True, ids=["at once", "one by one"])
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
 def test_a_temporary_refusal_climbs_the_ladder_and_fails_at_its_end(frozen, sink, verb: str) -> None:
     edition = frozen(1)
@@ -199,6 +202,7 @@ def test_a_connection_lost_after_the_message_leaves_a_doubt_that_is_never_sent_a
     assert Counter(sink.recipients).most_common(1)[0][1] == 1 and sink.connections == 2
 
 
+@pytest.mark.parametrize("sink", [True, False], indirect=True, ids=["at once", "one by one"])
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
 def test_a_connection_lost_before_the_message_puts_the_row_back(frozen, sink, verb: str) -> None:
     edition = frozen(2)
@@ -223,6 +227,7 @@ def test_a_server_that_keeps_breaking_off_is_left_alone_after_two_rows(frozen, s
     assert sorted(Delivery.objects.values_list("attempts", flat=True)) == [0, 0, 0, 0, 1, 1]
 
 
+@pytest.mark.parametrize("sink", [True, False], indirect=True, ids=["at once", "one by one"])
 def test_a_server_that_shuts_down_with_421_gets_other_domains_mail_over_a_new_connection(frozen, sink) -> None:
     edition = frozen(2)
     Subscriber.objects.filter(email="reader0@example.org").update(email="reader0@example.net")
@@ -289,7 +294,7 @@ def test_a_photo_withdrawn_between_two_mails_is_in_the_first_only(frozen, sink, 
 
     assert deliver(edition_id=edition.pk, tick=withdraw_after_first) == 2
     pictures = [sum(part.get_content_type() == "image/jpeg" for part in message.walk()) for _, message in sink.taken]
-    assert pictures == [1, 0]
+    assert pictures == [1, 0] and set(Delivery.objects.values_list("attempts", flat=True)) == {1}
     assert "no longer" not in sink.taken[0][1].get_body(["plain"]).get_content()
 
 
@@ -304,6 +309,7 @@ def test_a_batch_stops_at_its_time_limit_and_the_sweeper_goes_on(frozen, sink, s
     assert len(sink.taken) == 3 and states(edition) == {"sent": 3}
 
 
+@pytest.mark.parametrize("sink", [True, False], indirect=True, ids=["at once", "one by one"])
 def test_an_address_that_no_header_can_carry_fails_alone(frozen, sink) -> None:
     edition = frozen(2)
     Subscriber.objects.filter(email="reader0@example.org").update(email="a@example.org\r\nBcc: all@example.org")
@@ -399,6 +405,82 @@ def test_garbage_in_place_of_an_answer_after_the_message_is_a_doubt(frozen, sett
     thread.join()
     listener.close()
     assert states(edition) == {"unknown": 1}
+
+
+def test_a_server_that_takes_commands_at_once_gets_them_at_once_and_nobody_an_empty_message(settings) -> None:
+    """The peer answers nothing before it has MAIL, RCPT and DATA; it takes DATA even without a recipient (RFC 2920, 3.1)."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    settings.EMAIL_URL = f"smtp://127.0.0.1:{listener.getsockname()[1]}"
+    heard: list[bytes] = []
+
+    def serve() -> None:
+        peer, _ = listener.accept()
+        with peer, peer.makefile("rwb") as lines:
+
+            def hear(count: int, *answers: bytes) -> None:
+                heard.extend(lines.readline() for _ in range(count))
+                lines.writelines(answer + b"\r\n" for answer in answers)
+                lines.flush()
+
+            hear(0, b"220 hello")
+            hear(1, b"250-peer", b"250 PIPELINING")
+            hear(3, b"250 fine", b"550 nobody", b"354 go on")
+            hear(1, b"554 for whom?")
+            hear(1, b"250 forgotten")
+            hear(3, b"250 fine", b"250 fine", b"354 go on")
+            hear(2, b"250 taken")
+            hear(1, b"221 bye")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    over = transport()
+    over.open()
+    with pytest.raises(Refused, match="550 nobody"):
+        over.send(name="one", sender="a@example.org", recipient="gone@example.org", data=b"first")
+    assert over.send(name="two", sender="a@example.org", recipient="b@example.org", data=b"second").answer == "250 taken"
+    over.close()
+    thread.join()
+    listener.close()
+    envelope = b"MAIL FROM:<a@example.org>\r\n"
+    assert heard[1:6] == [envelope, b"RCPT TO:<gone@example.org>\r\n", b"DATA\r\n", b".\r\n", b"rset\r\n"]
+    assert heard[6:] == [envelope, b"RCPT TO:<b@example.org>\r\n", b"DATA\r\n", b"second\r\n", b".\r\n", b"quit\r\n"]
+
+
+@pytest.mark.parametrize(
+    "sender, recipient",
+    [
+        ("a@example.org\r\nRCPT TO:<all@example.org>", "b@example.org"),
+        ("a@example.org", "b@example.org\nDATA"),
+        ("a@example.org", "läser@example.org"),
+    ],
+)
+def test_an_address_that_smtp_cannot_carry_is_no_command(sink, monkeypatch, sender: str, recipient: str) -> None:
+    monkeypatch.setattr("newsletter.transport._quoted", lambda address: f"<{address}>")  # it would cut them off before
+    over, begun = transport(), []
+    over.open()
+    with pytest.raises(ValueError):
+        over.send(name="x", sender=sender, recipient=recipient, data=b"x", begin=lambda: begun.append(1))
+    assert not sink.taken and not begun
+
+
+def test_a_name_that_only_smtputf8_could_carry_fails_alone_and_no_other_mailbox_is_tried(frozen, sink) -> None:
+    edition = frozen(3)
+    Subscriber.objects.filter(email="reader1@example.org").update(email="läser@example.org")
+    assert deliver(edition_id=edition.pk) == 2 and len(sink.taken) == 2
+    row = Delivery.objects.get(subscriber__email="läser@example.org")
+    assert states(edition) == {"sent": 2, "failed": 1} and row.attempts == 1 and "SMTPUTF8" in row.answer
+
+
+def test_what_cannot_be_written_down_after_its_beginning_fails_once(frozen, settings, tmp_path, monkeypatch) -> None:
+    class Choosy(FolderTransport):
+        def send(self, *, name, begin, **message) -> Taken:
+            begin()
+            raise ValueError("no such header")
+
+    edition = frozen(2)
+    monkeypatch.setattr("newsletter.delivery.transport", lambda: Choosy(tmp_path))
+    assert deliver(edition_id=edition.pk) == 0
+    assert set(Delivery.objects.values_list("state", "attempts", "answer")) == {("failed", 1, "not sent: no such header")}
 
 
 def test_a_peer_that_vanishes_in_the_middle_of_the_body_has_not_taken_the_mail(settings) -> None:
