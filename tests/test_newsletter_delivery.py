@@ -415,6 +415,7 @@ def test_a_server_that_takes_commands_at_once_gets_them_at_once_and_nobody_an_em
 
     def serve() -> None:
         peer, _ = listener.accept()
+        peer.settimeout(5)  # seconds; a sender that says less than is waited for must not hang the test
         with peer, peer.makefile("rwb") as lines:
 
             def hear(count: int, *answers: bytes) -> None:
@@ -433,6 +434,7 @@ def test_a_server_that_takes_commands_at_once_gets_them_at_once_and_nobody_an_em
 
     thread = threading.Thread(target=serve)
     thread.start()
+    settings.MAIL_TIMEOUT_S = 5
     over = transport()
     over.open()
     with pytest.raises(Refused, match="550 nobody"):
