@@ -102,7 +102,7 @@ class _Batch:
         self.over = over
         self.deadline = timezone.now() + timedelta(seconds=settings.DELIVERY_BATCH_S)
         self.mailing: mail.Mailing | None = None  # prepared once, and again when something of it may no longer be shown
-        self.asking: list[Statement] = []  # how that is found out
+        self.asking = asking(edition=edition)  # how that is found out
         self.rows: list[Delivery] = []  # claimed, not begun
         self.begun: Delivery | None = None  # the last one
         self.answer: Statement | None = None  # the last answer, not yet noted
@@ -150,7 +150,6 @@ class _Batch:
         self.over.open()  # an unreachable server must not cost a row one of its attempts
         if self.mailing is None:
             self.mailing = mail.prepare(edition=self.edition)
-            self.asking = asking(edition=self.edition)
         mailing, delivery = self.mailing, self.rows.pop()
         try:
             self._send(delivery, mailing)

@@ -199,6 +199,19 @@ def live_photo(recognizer, volunteer, moderator, jpeg) -> Callable[..., object]:
     return make
 
 
+@pytest.fixture
+def sink(settings, request):
+    """A real SMTP server on loopback, which EMAIL_URL names; its parameter False: one that takes no commands ahead."""
+    from tests.sink import Running, Sink
+
+    made = Sink(pipelining=getattr(request, "param", True))
+    running = Running(made)
+    running.start()
+    settings.EMAIL_URL = running.url
+    yield made
+    running.stop()
+
+
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
     from moto.server import ThreadedMotoServer

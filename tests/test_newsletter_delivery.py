@@ -1,17 +1,13 @@
 """INBOX: nothing is sent twice, and every doubt is listed; shown at a real SMTP server on loopback."""
 
-import os
-import smtplib
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 import time_machine
 from django.conf import settings as django_settings
-from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.utils import timezone
 
@@ -21,21 +17,11 @@ from newsletter import claims, mail, tasks
 from newsletter.delivery import deliver, due, progress, sweep_stale
 from newsletter.edition import compose, freeze
 from newsletter.models import Delivery, Edition, Subscriber
-from newsletter.transport import FolderTransport, Lost, Refused, SmtpTransport, Taken, Unreachable, server, transport
-from tests.sink import Running, Sink
+from newsletter.transport import FolderTransport, Taken
 
 pytestmark = pytest.mark.django_db
 State = Delivery.State
-
-
-@pytest.fixture
-def sink(settings, request) -> Iterator[Sink]:
-    made = Sink(pipelining=getattr(request, "param", True))
-    running = Running(made)
-    running.start()
-    settings.EMAIL_URL = running.url
-    yield made
-    running.stop()
+both_ways = pytest.mark.parametrize("sink", [True, False], indirect=True, ids=["at once", "one by one"])  # of its commands
 
 
 @pytest.fixture
@@ -67,7 +53,7 @@ def begun(edition: Edition) -> Delivery:
     return found.rows[0]
 
 
-@pytest.mark.parametrize("sink", [True, False], indirect=True, ids=["at once", "one by one"])
+@both_ways
 def test_every_reader_gets_one_mail_over_one_connection_and_the_edition_is_sent(frozen, sink) -> None:
     edition = frozen(5)
     assert due() == [edition.pk]
@@ -130,7 +116,7 @@ def test_workers_on_the_same_edition_never_send_a_row_twice(frozen, sink, worker
     assert edition.state == "sent"
 
 
-@pytest.mark.parametrize("sink", [True, False], indirect=True, ids=["at once", "one by one"])
+@both_ways
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
 def test_a_permanent_refusal_fails_one_row_with_the_servers_answer_and_no_other(frozen, sink, verb: str) -> None:
     edition = frozen(3)
@@ -150,7 +136,7 @@ def test_a_permanent_refusal_fails_one_row_with_the_servers_answer_and_no_other(
     assert edition.state == "sent" and len(sink.taken) == 2 and sink.connections == 1
 
 
-@pytest.mark.parametrize("sink", [True, False], indirect=True, ids=["at once", "one by one"])
+@both_ways
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
 def test_a_temporary_refusal_climbs_the_ladder_and_fails_at_its_end(frozen, sink, verb: str) -> None:
     edition = frozen(1)
@@ -202,7 +188,7 @@ def test_a_connection_lost_after_the_message_leaves_a_doubt_that_is_never_sent_a
     assert Counter(sink.recipients).most_common(1)[0][1] == 1 and sink.connections == 2
 
 
-@pytest.mark.parametrize("sink", [True, False], indirect=True, ids=["at once", "one by one"])
+@both_ways
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
 def test_a_connection_lost_before_the_message_puts_the_row_back(frozen, sink, verb: str) -> None:
     edition = frozen(2)
@@ -227,7 +213,7 @@ def test_a_server_that_keeps_breaking_off_is_left_alone_after_two_rows(frozen, s
     assert sorted(Delivery.objects.values_list("attempts", flat=True)) == [0, 0, 0, 0, 1, 1]
 
 
-@pytest.mark.parametrize("sink", [True, False], indirect=True, ids=["at once", "one by one"])
+@both_ways
 def test_a_server_that_shuts_down_with_421_gets_other_domains_mail_over_a_new_connection(frozen, sink) -> None:
     edition = frozen(2)
     Subscriber.objects.filter(email="reader0@example.org").update(email="reader0@example.net")
@@ -309,7 +295,7 @@ def test_a_batch_stops_at_its_time_limit_and_the_sweeper_goes_on(frozen, sink, s
     assert len(sink.taken) == 3 and states(edition) == {"sent": 3}
 
 
-@pytest.mark.parametrize("sink", [True, False], indirect=True, ids=["at once", "one by one"])
+@both_ways
 def test_an_address_that_no_header_can_carry_fails_alone(frozen, sink) -> None:
     edition = frozen(2)
     Subscriber.objects.filter(email="reader0@example.org").update(email="a@example.org\r\nBcc: all@example.org")
@@ -331,48 +317,6 @@ def test_mail_to_a_folder_is_one_file_a_delivery_without_leftovers(frozen, setti
     assert deliver(edition_id=edition.pk) == 3
     assert sorted(path.stem for path in (tmp_path / "out").iterdir()) == sorted(str(row.pk) for row in Delivery.objects.all())
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".eml"}
-
-
-def test_a_message_written_before_is_not_written_again(tmp_path) -> None:
-    over = FolderTransport(tmp_path)
-    over.open()
-    for body in (b"first", b"second"):
-        over.send(name="one", sender="a@example.org", recipient="b@example.org", data=body)
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"first"]
-
-
-def test_a_folder_that_cannot_be_written_is_told_apart_from_a_sent_mail(tmp_path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(Unreachable):
-        FolderTransport(tmp_path / "file" / "mail").open()
-    over = FolderTransport(tmp_path / "gone")
-    with pytest.raises(Lost) as lost:
-        over.send(name="one", sender="a@example.org", recipient="b@example.org", data=b"x")
-    assert not lost.value.handed_over
-
-
-def test_the_mail_servers_address_is_read_strictly(settings) -> None:
-    found = server("smtp://us%40er:p%2Fw@mail.example.org:587?starttls=1")
-    assert (found.host, found.port, found.user, found.password, found.tls, found.starttls) == (
-        "mail.example.org",
-        587,
-        "us@er",
-        "p/w",
-        False,
-        True,
-    )
-    assert server("smtps://mail.example.org").port == 465 and server("smtps://mail.example.org").tls
-    for bad in ("smtp://", "smtp://host:port", "http://host"):
-        with pytest.raises(ImproperlyConfigured, match="smtp://user:password@host"):
-            server(bad)
-    settings.EMAIL_URL = "smtp://mail.example.org"
-    assert isinstance(transport(), SmtpTransport)
-
-
-def test_a_server_that_wants_no_such_login_is_unreachable_not_a_refusal(sink, settings) -> None:
-    settings.EMAIL_URL = settings.EMAIL_URL.replace("smtp://", "smtp://user:wrong@")
-    with pytest.raises(Unreachable):
-        transport().open()
 
 
 def test_garbage_in_place_of_an_answer_after_the_message_is_a_doubt(frozen, settings) -> None:
@@ -407,64 +351,6 @@ def test_garbage_in_place_of_an_answer_after_the_message_is_a_doubt(frozen, sett
     assert states(edition) == {"unknown": 1}
 
 
-def test_a_server_that_takes_commands_at_once_gets_them_at_once_and_nobody_an_empty_message(settings) -> None:
-    """The peer answers nothing before it has MAIL, RCPT and DATA; it takes DATA even without a recipient (RFC 2920, 3.1)."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    settings.EMAIL_URL = f"smtp://127.0.0.1:{listener.getsockname()[1]}"
-    heard: list[bytes] = []
-
-    def serve() -> None:
-        peer, _ = listener.accept()
-        peer.settimeout(5)  # seconds; a sender that says less than is waited for must not hang the test
-        with peer, peer.makefile("rwb") as lines:
-
-            def hear(count: int, *answers: bytes) -> None:
-                heard.extend(lines.readline() for _ in range(count))
-                lines.writelines(answer + b"\r\n" for answer in answers)
-                lines.flush()
-
-            hear(0, b"220 hello")
-            hear(1, b"250-peer", b"250 PIPELINING")
-            hear(3, b"250 fine", b"550 nobody", b"354 go on")
-            hear(1, b"554 for whom?")
-            hear(1, b"250 forgotten")
-            hear(3, b"250 fine", b"250 fine", b"354 go on")
-            hear(2, b"250 taken")
-            hear(1, b"221 bye")
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    settings.MAIL_TIMEOUT_S = 5
-    over = transport()
-    over.open()
-    with pytest.raises(Refused, match="550 nobody"):
-        over.send(name="one", sender="a@example.org", recipient="gone@example.org", data=b"first")
-    assert over.send(name="two", sender="a@example.org", recipient="b@example.org", data=b"second").answer == "250 taken"
-    over.close()
-    thread.join()
-    listener.close()
-    envelope = b"MAIL FROM:<a@example.org>\r\n"
-    assert heard[1:6] == [envelope, b"RCPT TO:<gone@example.org>\r\n", b"DATA\r\n", b".\r\n", b"rset\r\n"]
-    assert heard[6:] == [envelope, b"RCPT TO:<b@example.org>\r\n", b"DATA\r\n", b"second\r\n", b".\r\n", b"quit\r\n"]
-
-
-@pytest.mark.parametrize(
-    "sender, recipient",
-    [
-        ("a@example.org\r\nRCPT TO:<all@example.org>", "b@example.org"),
-        ("a@example.org", "b@example.org\nDATA"),
-        ("a@example.org", "läser@example.org"),
-    ],
-)
-def test_an_address_that_smtp_cannot_carry_is_no_command(sink, monkeypatch, sender: str, recipient: str) -> None:
-    monkeypatch.setattr("newsletter.transport._quoted", lambda address: f"<{address}>")  # it would cut them off before
-    over, begun = transport(), []
-    over.open()
-    with pytest.raises(ValueError):
-        over.send(name="x", sender=sender, recipient=recipient, data=b"x", begin=lambda: begun.append(1))
-    assert not sink.taken and not begun
-
-
 def test_a_name_that_only_smtputf8_could_carry_fails_alone_and_no_other_mailbox_is_tried(frozen, sink) -> None:
     edition = frozen(3)
     Subscriber.objects.filter(email="reader1@example.org").update(email="läser@example.org")
@@ -483,37 +369,6 @@ def test_what_cannot_be_written_down_after_its_beginning_fails_once(frozen, sett
     monkeypatch.setattr("newsletter.delivery.transport", lambda: Choosy(tmp_path))
     assert deliver(edition_id=edition.pk) == 0
     assert set(Delivery.objects.values_list("state", "attempts", "answer")) == {("failed", 1, "not sent: no such header")}
-
-
-def test_a_peer_that_vanishes_in_the_middle_of_the_body_has_not_taken_the_mail(settings) -> None:
-    """The end mark was never sent, so nothing may be delivered: sending again is safe."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    settings.EMAIL_URL = f"smtp://127.0.0.1:{listener.getsockname()[1]}"
-    settings.MAIL_TIMEOUT_S = 5
-
-    def serve() -> None:
-        peer, _ = listener.accept()
-        with peer, peer.makefile("rwb") as lines:
-            lines.write(b"220 hello\r\n")
-            lines.flush()
-            for line in lines:
-                lines.write(b"354 go on\r\n" if line.upper().startswith(b"DATA") else b"250 fine\r\n")
-                lines.flush()
-                if line.upper().startswith(b"DATA"):
-                    # Close with unread bytes waiting: the kernel resets the connection under the sender.
-                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-                    return
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    over = transport()
-    over.open()
-    with pytest.raises(Lost) as lost:
-        over.send(name="one", sender="a@example.org", recipient="b@example.org", data=os.urandom(2**25))
-    thread.join()
-    listener.close()
-    assert not lost.value.handed_over
-    assert isinstance(lost.value.__cause__, OSError | smtplib.SMTPException)
 
 
 def test_the_worker_and_the_command_share_the_verb(frozen, sink) -> None:

@@ -1,7 +1,6 @@
 """INBOX: a sending is paused, resumed and cancelled while workers are at it; its progress hides nothing."""
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -16,19 +15,8 @@ from newsletter.delivery import deliver, due
 from newsletter.errors import NotBeingSent
 from newsletter.models import Delivery, Edition, Intervention, Subscriber
 from newsletter.progress import cancel, pause, resume, standing
-from tests.sink import Running, Sink
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def sink(settings) -> Iterator[Sink]:
-    made = Sink()
-    running = Running(made)
-    running.start()
-    settings.EMAIL_URL = running.url
-    yield made
-    running.stop()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """INBOX: nobody is subscribed by others, everybody can leave, and the form tells nothing about anybody."""
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -14,19 +13,8 @@ from config.duties import work_once
 from newsletter import links, subscriptions, suppression
 from newsletter.errors import ExpiredLink
 from newsletter.models import Request, Subscriber
-from tests.sink import Running, Sink
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def sink(settings) -> Iterator[Sink]:
-    made = Sink()
-    running = Running(made)
-    running.start()
-    settings.EMAIL_URL = running.url
-    yield made
-    running.stop()
 
 
 @pytest.fixture

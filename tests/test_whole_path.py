@@ -6,7 +6,6 @@ import random
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import User
@@ -24,7 +23,6 @@ from demo.shots import Shot, dealt
 from newsletter.models import Delivery, Edition
 from tests.drawing import picture
 from tests.nights import COLOURS
-from tests.sink import Running, Sink
 from training import release, runs
 from training.models import Benchmark, Run
 
@@ -45,16 +43,6 @@ def photo_of(label: str, seed: int) -> bytes:
     file = io.BytesIO()
     scene.save(file, "JPEG", quality=90)
     return file.getvalue()
-
-
-@pytest.fixture
-def sink(settings) -> Iterator[Sink]:
-    made = Sink()
-    running = Running(made)
-    running.start()
-    settings.EMAIL_URL = running.url
-    yield made
-    running.stop()
 
 
 @pytest.fixture
