@@ -24,7 +24,7 @@ from newsletter import forgetting, links, suppression
 from newsletter.delivery import deliver, progress
 from newsletter.edition import compose, freeze
 from newsletter.models import Delivery, MailEvent, Request, Subscriber
-from tests.test_newsletter_subscriptions import ask, press, sink  # noqa: F401  the fixture
+from tests.test_newsletter_subscriptions import ask, press
 
 pytestmark = pytest.mark.django_db
 EMAIL = "ada.needle@example.org"
@@ -48,7 +48,7 @@ def readers(recognizer) -> list[Subscriber]:
 
 
 @pytest.fixture
-def edition(recognizer, readers, live_photo, sink):  # noqa: F811
+def edition(recognizer, readers, live_photo, sink):
     """Sent; the server named an address in its answers."""
     live_photo()
     made = compose(recognizer=recognizer, day=timezone.now().date())
@@ -85,7 +85,7 @@ def test_a_reader_erases_their_address_by_the_link_and_it_is_found_nowhere(
         assert browser.get(old).status_code == 404
 
 
-def test_an_erased_reader_in_the_queue_gets_nothing_and_is_counted_as_suppressed(recognizer, readers, live_photo, sink) -> None:  # noqa: F811
+def test_an_erased_reader_in_the_queue_gets_nothing_and_is_counted_as_suppressed(recognizer, readers, live_photo, sink) -> None:
     live_photo()
     made = compose(recognizer=recognizer, day=timezone.now().date())
     freeze(edition=made)
@@ -99,7 +99,7 @@ def test_an_erased_reader_in_the_queue_gets_nothing_and_is_counted_as_suppressed
     assert made.state == "sent"
 
 
-def test_who_was_erased_may_subscribe_again_by_their_own_word(recognizer, readers, sink) -> None:  # noqa: F811
+def test_who_was_erased_may_subscribe_again_by_their_own_word(recognizer, readers, sink) -> None:
     call_command("subscribers", "erase", EMAIL)
     browser = Client(enforce_csrf_checks=True)
     ask(browser, EMAIL)

@@ -11,7 +11,7 @@ from collector.volunteers import register
 from config.duties import work_once
 from newsletter import links, suppression
 from newsletter.models import Request, Subscriber
-from tests.test_newsletter_subscriptions import link_in, press, sink  # noqa: F401  the fixture
+from tests.test_newsletter_subscriptions import link_in, press
 
 pytestmark = pytest.mark.django_db
 ADDRESS = "/api/v1/recognizers/coins/subscription"
@@ -28,7 +28,7 @@ def post(client: APIClient, email: str = "ada@example.org", **choices: bool):
     return client.post(ADDRESS, {"email": email, **choices}, format="json")
 
 
-def test_asking_confirming_and_leaving_by_phone(recognizer, api, volunteer, sink) -> None:  # noqa: F811
+def test_asking_confirming_and_leaving_by_phone(recognizer, api, volunteer, sink) -> None:
     answer = post(api, "Ada@Example.org", weekly=True, daily=False)
     assert answer.status_code == 202
     asked = {"email": "ada@example.org", "state": "asked", "daily": False, "weekly": True, "reminder": False}
@@ -59,7 +59,7 @@ def test_the_answer_is_the_same_for_every_address(recognizer, api, other) -> Non
     assert other.get(ADDRESS).json()["email"] == "wanted@example.org"  # nor does one volunteer see that another asked
 
 
-def test_nobody_takes_over_a_confirmed_address_without_its_mailbox(recognizer, api, volunteer, sink) -> None:  # noqa: F811
+def test_nobody_takes_over_a_confirmed_address_without_its_mailbox(recognizer, api, volunteer, sink) -> None:
     Subscriber.objects.create(recognizer=recognizer, email="grace@example.org", state="confirmed")
     post(api, "grace@example.org", weekly=True)
     reader = Subscriber.objects.get()
@@ -78,7 +78,7 @@ def test_two_volunteers_ask_for_one_address_and_each_link_stands_for_its_own(
     api,
     other,
     volunteer,
-    sink,  # noqa: F811
+    sink,
 ) -> None:
     post(api)
     post(other)
@@ -93,7 +93,7 @@ def test_a_confirmed_volunteer_changes_the_choice_at_once_and_moves_to_a_new_add
     recognizer,
     api,
     volunteer,
-    sink,  # noqa: F811
+    sink,
 ) -> None:
     Subscriber.objects.create(recognizer=recognizer, email="old@example.org", state="confirmed", volunteer=volunteer)
     answer = post(api, "old@example.org", reminder=True)

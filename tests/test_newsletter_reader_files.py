@@ -17,7 +17,7 @@ from newsletter import reader_files, suppression
 from newsletter.errors import ConsentMissing, UnreadableFile
 from newsletter.models import Request, Subscriber
 from newsletter.reader_files import harmless, lines_of, without_mark
-from tests.test_newsletter_subscriptions import link_in, press, sink  # noqa: F401  the fixture
+from tests.test_newsletter_subscriptions import link_in, press
 
 CONSENT = "sign-up sheet of the summer fair, 12 July 2026"
 
@@ -28,7 +28,7 @@ def take_in(text: str | bytes, recognizer: Recognizer, **more) -> reader_files.I
 
 
 @pytest.mark.django_db
-def test_imported_addresses_are_asked_and_confirm_like_all_others(recognizer, sink) -> None:  # noqa: F811
+def test_imported_addresses_are_asked_and_confirm_like_all_others(recognizer, sink) -> None:
     done = take_in("email,weekly\nAda@example.org,yes\ngrace@example.org,0\n", recognizer)
     assert (done.taken, done.known, done.refused) == (2, 0, [])
     rows = {row.email: row for row in Subscriber.objects.all()}

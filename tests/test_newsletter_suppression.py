@@ -14,7 +14,6 @@ from newsletter.delivery import deliver, progress
 from newsletter.edition import compose, freeze
 from newsletter.models import MailEvent, Subscriber, Suppression
 from newsletter.suppression import hear, kind_of_answer, suppress
-from tests.test_newsletter_subscriptions import sink  # noqa: F401  the fixture
 
 Kind = MailEvent.Kind
 
@@ -154,7 +153,7 @@ def test_a_mail_server_that_knows_no_such_mailbox_suppresses_it_and_one_that_blo
     recognizer,
     reader,
     live_photo,
-    sink,  # noqa: F811
+    sink,
 ) -> None:
     for name in ("blocked", "fine"):
         Subscriber.objects.create(recognizer=recognizer, email=f"{name}@example.org", state="confirmed")
