@@ -65,7 +65,7 @@ def test_a_pause_is_noticed_by_every_worker_within_a_mail(edition, sink) -> None
     def hold(recipient: str) -> None:
         if len(sink.taken) == 4:
             told.set()
-            go_on.wait(10)
+            go_on.wait(60)
 
     def work() -> None:
         try:
@@ -77,7 +77,7 @@ def test_a_pause_is_noticed_by_every_worker_within_a_mail(edition, sink) -> None
     workers = [threading.Thread(target=work) for _ in range(2)]
     for worker in workers:
         worker.start()
-    told.wait(10)
+    assert told.wait(60)
     pause(edition=edition)
     go_on.set()
     for worker in workers:
