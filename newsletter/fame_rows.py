@@ -13,7 +13,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Min
+from django.db.models import Count, F, Min
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from collector.models import Label, Photo, Recognizer
@@ -24,13 +25,16 @@ from newsletter.periods import Kind, Period, holding, period
 from training import worth
 
 BATCH = 500  # volunteers or photos that one statement names; SQLite takes 32,766 values
+STRETCH_PHOTOS = 200_000  # accepted photos of whole days that a rebuild counts by one statement: some seconds of PostgreSQL
 # A cluster of near-duplicates is one photo: of the volunteer who sent the first accepted one of it, on the day that this was
 # accepted, with one like of each voter on any of them. One statement in SQL that both databases read: Django has no WITH.
+# DATE is that of UTC, in which Django's connections to PostgreSQL are; SQLite keeps text in UTC.
 # No table expression for "the photos that count": PostgreSQL would make a copy of all of them, and use no index.
 COUNTS = "{0}.recognizer_id = %(recognizer)s AND {0}.state = 'accepted' AND {0}.source = 'phone'"
-DAY = f"""
+DAYS = f"""
     WITH head AS (
-        SELECT photo.id, photo.volunteer_id, photo.label_id, photo.cluster FROM collector_photo AS photo
+        SELECT photo.id, photo.volunteer_id, photo.label_id, photo.cluster, DATE(photo.accepted_at) AS day
+        FROM collector_photo AS photo
         WHERE {COUNTS.format("photo")} AND photo.accepted_at >= %(begins)s AND photo.accepted_at < %(ends)s AND NOT EXISTS (
             SELECT 1 FROM collector_photo AS earlier WHERE earlier.cluster = photo.cluster AND {COUNTS.format("earlier")}
             AND (earlier.received_at < photo.received_at OR (earlier.received_at = photo.received_at AND earlier.id < photo.id))
@@ -45,11 +49,12 @@ DAY = f"""
         SELECT kin.head, SUM(CAST(ROUND(found.value * 1000000000) AS BIGINT)) AS worth FROM kin
         JOIN training_photovalue AS found ON found.photo_id = kin.id WHERE found.run_id = %(run)s GROUP BY kin.head
     )
-    SELECT head.volunteer_id, head.label_id, COUNT(*), CAST(COALESCE(SUM(liked.likes), 0) AS BIGINT), COUNT(valued.head),
-        CAST(COALESCE(SUM(valued.worth), 0) AS BIGINT)
+    SELECT %(recognizer)s, head.day, head.volunteer_id, head.label_id, COUNT(*),
+        CAST(COALESCE(SUM(liked.likes), 0) AS BIGINT), COUNT(valued.head), CAST(COALESCE(SUM(valued.worth), 0) AS BIGINT)
     FROM head LEFT JOIN liked ON liked.head = head.id LEFT JOIN valued ON valued.head = head.id
-    GROUP BY head.volunteer_id, head.label_id
+    GROUP BY head.day, head.volunteer_id, head.label_id
 """  # noqa: S608  only our own names are joined
+KEEP = "INSERT INTO newsletter_fameday (recognizer_id, day, volunteer_id, label_id, photos, likes, valued, worth) {days}"
 # A line for each volunteer on the board of all labels and on the board of each label. One point a photo, one a like, one for
 # each tenth of a percentage point (a million billionths) of accuracy: easy to explain, and a photo that the model needed is
 # worth several that it did not. What hurt the model costs nobody points.
@@ -134,11 +139,12 @@ def rebuild(*, recognizer: Recognizer, tick: Callable[[int], Any] = _silent, ste
     marks = list(FameMark.objects.filter(recognizer=recognizer).values_list("pk", "day", "badges"))
     run_id = _run_id(recognizer)
     days = _days(recognizer)
+    stretches = _stretches(days)
     periods = sorted({found for day in days for found in holding(day)} | _known(recognizer))
-    steps(len(days) + len(periods) + 1)
-    for day in days:
+    steps(len(stretches) + len(periods) + 1)
+    for first, last in stretches:
         with turn(recognizer):
-            _recount(recognizer, day, run_id)
+            _count_anew(recognizer, first, last, run_id)
         tick(1)
     for found in periods:
         with turn(recognizer):
@@ -183,7 +189,9 @@ def _recount(recognizer: Recognizer, day: date, run_id: int) -> set[UUID]:
     before = FameDay.objects.filter(recognizer=recognizer, day=day)
     columns = ("volunteer_id", "label_id", "photos", "likes", "valued", "worth")
     old = {tuple(row[:2]): _Day(*row[2:]) for row in before.values_list(*columns)}
-    new = {(_uuid(row[0]), row[1]): _Day(*map(int, row[2:])) for row in _read_day(recognizer, day, run_id)}
+    with connection.cursor() as cursor:
+        cursor.execute(*_counting(recognizer, day, day, run_id, into="{days}"))
+        new = {(_uuid(row[2]), row[3]): _Day(*map(int, row[4:])) for row in cursor.fetchall()}
     changed = {key[0] for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
     for batch in _batches(sorted(changed)):
         before.filter(volunteer__in=batch).delete()
@@ -198,12 +206,20 @@ def _recount(recognizer: Recognizer, day: date, run_id: int) -> set[UUID]:
     return changed
 
 
-def _read_day(recognizer: Recognizer, day: date, run_id: int) -> list[tuple[Any, ...]]:
-    begins = datetime.combine(day, time.min, tzinfo=UTC)
-    moments = [connection.ops.adapt_datetimefield_value(at) for at in (begins, begins + timedelta(days=1))]
+def _count_anew(recognizer: Recognizer, first: date, last: date, run_id: int) -> None:
+    """Inside a turn: make all rows of these days anew, inside the database."""
+    before = FameDay.objects.filter(recognizer=recognizer, day__gte=first, day__lte=last)
+    before._raw_delete(before.db)  # no row points to them: Django need not read them first
     with connection.cursor() as cursor:
-        cursor.execute(DAY, {"recognizer": recognizer.pk, "begins": moments[0], "ends": moments[1], "run": run_id})
-        return cursor.fetchall()
+        cursor.execute(*_counting(recognizer, first, last, run_id, into=KEEP))
+
+
+def _counting(recognizer: Recognizer, first: date, last: date, run_id: int, *, into: str) -> tuple[str, dict[str, Any]]:
+    """The statement that counts `first` to `last`, inside of `into`, and its values."""
+    moments = [datetime.combine(day, time.min, tzinfo=UTC) for day in (first, last + timedelta(days=1))]
+    begins, ends = map(connection.ops.adapt_datetimefield_value, moments)
+    values = {"recognizer": recognizer.pk, "begins": begins, "ends": ends, "run": run_id}
+    return into.format(days=DAYS), values
 
 
 def _lines(recognizer: Recognizer, found: Period, volunteers: Iterable[UUID] | None) -> None:
@@ -243,12 +259,29 @@ def _make_boards(recognizer: Recognizer, found: Period, known: set[int | None]) 
     )
 
 
-def _days(recognizer: Recognizer) -> list[date]:
-    """Days with rows or with photos that may count."""
-    accepted = Photo.objects.filter(recognizer=recognizer, state=Photo.State.ACCEPTED, source=Photo.Source.PHONE)
-    moments = accepted.order_by().datetimes("accepted_at", "day")
+def _days(recognizer: Recognizer) -> dict[date, int]:
+    """Days with rows or with photos that may count, in order, and how many such photos were accepted then."""
+    accepted = Photo.objects.filter(recognizer=recognizer, state=Photo.State.ACCEPTED, source=Photo.Source.PHONE).order_by()
+    counts = dict(accepted.annotate(day=TruncDate("accepted_at", tzinfo=UTC)).values_list("day").annotate(Count("pk")))
     kept = FameDay.objects.filter(recognizer=recognizer).order_by().values_list("day", flat=True).distinct()
-    return sorted({moment.date() for moment in moments} | set(kept))
+    return {day: counts.get(day, 0) for day in sorted({*counts, *kept})}
+
+
+def _stretches(days: dict[date, int]) -> list[tuple[date, date]]:
+    """First and last of the days that are counted together: as many as have at most STRETCH_PHOTOS photos, or one.
+
+    A step for each day would read all votes for each: where many photos are asked for, a database does not use an index.
+    """
+    found: list[tuple[date, date]] = []
+    room = 0
+    for day, photos in days.items():
+        if found and photos <= room:
+            found[-1] = found[-1][0], day
+            room -= photos
+        else:
+            found.append((day, day))
+            room = STRETCH_PHOTOS - photos
+    return found
 
 
 def _known(recognizer: Recognizer) -> set[Period]:

@@ -16,7 +16,7 @@ from collector.models import Photo, Volunteer
 from collector.moderation import decide
 from collector.volunteers import register
 from config.duties import work_once
-from newsletter import fame, fame_names, fame_teams, scores
+from newsletter import fame, fame_names, fame_rows, fame_teams, scores
 from newsletter.edition import compose
 from newsletter.errors import InATeam, NameTaken, NotATeamName, TeamCodeNotValid, TeamFull
 from newsletter.fame import settle
@@ -244,12 +244,13 @@ EVENTS = st.lists(
 
 
 @hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(EVENTS)
-def test_whatever_happens_a_rebuild_changes_nothing(recognizer, live_photo, moderator, settings, events) -> None:
+@given(EVENTS, st.integers(1, 4))
+def test_whatever_happens_a_rebuild_changes_nothing(recognizer, live_photo, moderator, settings, events, stretch) -> None:
     settings.FAME_CORNER_PHOTOS = 2
     from django.db import transaction
 
-    with transaction.atomic():
+    with transaction.atomic(), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(fame_rows, "STRETCH_PHOTOS", stretch)
         try:
             _play(recognizer, live_photo, moderator, events)
             settle(recognizer=recognizer)
@@ -296,6 +297,15 @@ def _play(recognizer, live_photo, moderator, events) -> None:
             fame_names.wish(volunteer=who, listed=yes)
         elif what == "move" and photo.state == "accepted":
             moved(photo, timezone.now() - timedelta(days=40 * one))
+
+
+def test_days_are_counted_together_as_far_as_their_photos_fit_in_a_stretch(monkeypatch) -> None:
+    monkeypatch.setattr(fame_rows, "STRETCH_PHOTOS", 5)
+    first = date(2026, 11, 1)
+    days = {first + timedelta(days=at): photos for at, photos in enumerate((2, 3, 0, 4, 9, 1, 1))}
+    stretches = [((one - first).days, (last - first).days) for one, last in fame_rows._stretches(days)]
+    assert stretches == [(0, 2), (3, 3), (4, 4), (5, 6)]
+    assert fame_rows._stretches({}) == []
 
 
 # ---- streaks -----------------------------------------------------------------------------------------------------
