@@ -76,7 +76,7 @@ def throughput(folder: Path) -> list[dict[str, Any]]:
         url = stack.enter_context(postgresql(folder / "postgresql", durable=True))  # every mail waits for a commit on disk
         ours = {"SQLite": f"sqlite:///{folder / 'speed.sqlite3'}", "PostgreSQL": url}
         message = folder / "message.json"
-        bytes_ = {name: _mailer("prepare", count, message, port, at)["bytes"] for name, at in ours.items()}
+        bytes_ = {name: mailer("prepare", count, message, port, at)["bytes"] for name, at in ours.items()}
         peer = folder / "peer"
         peer.mkdir()
         _run(
@@ -85,9 +85,9 @@ def throughput(folder: Path) -> list[dict[str, Any]]:
         )
         for number in range(rounds):
             say(f"round {number + 1} of {rounds}")
-            told = {f"ours, {name}": _mailer("deliver", count, message, port, at) for name, at in ours.items()}
-            told |= {way: _mailer(way, count, message, port, ours["SQLite"]) for way in ("send_mail", "one connection")}
-            command = [
+            told = {f"ours, {name}": mailer("deliver", count, message, port, at) for name, at in ours.items()}
+            told |= {way: mailer(way, count, message, port, ours["SQLite"]) for way in ("send_mail", "one connection")}
+            theirs = [
                 python,
                 str(ROOT / "bench" / "peers" / "newsletter" / "manage.py"),
                 "send",
@@ -95,7 +95,7 @@ def throughput(folder: Path) -> list[dict[str, Any]]:
                 str(message),
                 port,
             ]
-            told["django-newsletter"] = _run(command, cwd=peer)
+            told["django-newsletter"] = _run(theirs, cwd=peer)
             for way, each in told.items():
                 found.setdefault(way, []).append(each["mails"] / each["s"])
     return [
@@ -111,8 +111,8 @@ def memory(folder: Path) -> list[dict[str, Any]]:
     for count in (1000, 10_000, whole("BENCH_READERS", 50_000, 10_001)):
         with sink(folder / f"memory-{count}") as (port, _):
             database = f"sqlite:///{folder / f'memory-{count}.sqlite3'}"
-            _mailer("prepare", count, folder / "memory.json", port, database)
-            told = _mailer("deliver", count, folder / "memory.json", port, database)
+            mailer("prepare", count, folder / "memory.json", port, database)
+            told = mailer("deliver", count, folder / "memory.json", port, database)
         rows.append({"readers": count, "peak_mb": round(told["peak_mb"], 1), "mails_a_second": round(count / told["s"], 1)})
         say(f"{rows[-1]}")
     return rows
@@ -126,16 +126,16 @@ def kills(folder: Path) -> list[dict[str, Any]]:
 
     count, rng = whole("BENCH_RECIPIENTS", 10_000, 500), random.Random(7)
     with postgresql(folder / "killed") as url, sink(folder / "killed.log", "seed 7") as (port, log):
-        _mailer("prepare", count, folder / "killed.json", port, url)
+        mailer("prepare", count, folder / "killed.json", port, url)
 
         def begin() -> subprocess.Popen[bytes]:
-            return subprocess.Popen(_command("worker", count, folder / "killed.json"), cwd=ROOT, env=_environment(port, url))
+            return subprocess.Popen(command("worker", count, folder / "killed.json"), cwd=ROOT, env=environment(port, url))
 
         workers = [begin() for _ in range(WORKERS)]
         killed, mails, began = 0, 0, time.monotonic()
         step = count // (KILLS + 2)
         while killed < KILLS and time.monotonic() - began < LIMIT_S:
-            mails = _lines(log)
+            mails = lines(log)
             if mails >= (killed + 1) * step:
                 which = rng.randrange(WORKERS)
                 workers[which].send_signal(signal.SIGKILL)
@@ -148,9 +148,9 @@ def kills(folder: Path) -> list[dict[str, Any]]:
             worker.send_signal(signal.SIGKILL)
             worker.wait()
         before = Counter(name for _, _, name, _ in _taken(log))
-        _run(_command("finish", count, folder / "killed.json"), env=_environment(port, url))
+        _run(command("finish", count, folder / "killed.json"), env=environment(port, url))
         after = Counter(name for _, _, name, _ in _taken(log))
-        told = _run(_command("counts", count, folder / "killed.json"), env=_environment(port, url))
+        told = _run(command("counts", count, folder / "killed.json"), env=environment(port, url))
     dropped = sum(outcome == "dropped" for *_, outcome in _taken(log))
     counts = told["counts"]
     known = sum(counts[state] for state in ("sent", "failed", "unknown", "suppressed"))
@@ -173,8 +173,8 @@ def kills(folder: Path) -> list[dict[str, Any]]:
 @contextlib.contextmanager
 def sink(file: Path, *seed: str) -> Iterator[tuple[str, Path]]:
     """(port, file that gets a line for each mail) of an SMTP server; with a seed it answers badly."""
-    command = [sys.executable, "-m", "bench._sink", str(file), *seed]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    server = [sys.executable, "-m", "bench._sink", str(file), *seed]
+    process = subprocess.Popen(server, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield process.stdout.readline().strip(), file
@@ -187,26 +187,26 @@ def _taken(log: Path) -> list[list[str]]:
     return [line.split() for line in log.read_text().splitlines()]
 
 
-def _lines(log: Path) -> int:
+def lines(log: Path) -> int:
     return log.read_bytes().count(b"\n") if log.exists() else 0
 
 
-def _environment(port: str, database: str) -> dict[str, str]:
+def environment(port: str, database: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "S3_BUCKET")}
     folder = Path(tempfile.gettempdir()) / "photorally-mails-var"
     return kept | {"EMAIL_URL": f"smtp://127.0.0.1:{port}", "DATABASE_URL": database, "VAR_DIR": str(folder)}
 
 
-def _command(way: str, count: int, message: Path) -> list[str]:
+def command(way: str, count: int, message: Path) -> list[str]:
     return [sys.executable, "-m", "bench._mailer", way, str(count), str(message)]
 
 
-def _mailer(way: str, count: int, message: Path, port: str, database: str) -> dict[str, Any]:
-    return _run(_command(way, count, message), env=_environment(port, database))
+def mailer(way: str, count: int, message: Path, port: str, database: str) -> dict[str, Any]:
+    return _run(command(way, count, message), env=environment(port, database))
 
 
-def _run(command: list[str], *, cwd: Path = ROOT, env: dict[str, str] | None = None) -> dict[str, Any]:
-    done = subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True)
+def _run(words: list[str], *, cwd: Path = ROOT, env: dict[str, str] | None = None) -> dict[str, Any]:
+    done = subprocess.run(words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True)
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
 
