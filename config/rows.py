@@ -59,21 +59,30 @@ def insert(row: Model) -> None:
     row._state.adding, row._state.db = False, connection.alias
 
 
-def together(statements: Sequence[Statement]) -> list[Found]:
+def together(statements: Sequence[Statement], meanwhile: Callable[[], object] = lambda: None) -> list[Found]:
     """Run them in one transaction, the next after the one before, and say what each found.
 
     To PostgreSQL they travel in one go, and are prepared: there and back takes longer than any of them, and so does planning.
-    What one pipeline carries is a transaction (PostgreSQL 18's documentation, 54.2.4), or a part of the one around it.
+    `meanwhile` is called while it works, and commits; or after them where there is nobody to wait for. It must not raise.
     """
     if connection.vendor != "postgresql":
         with transaction.atomic():
-            return [_run(*statement) for statement in statements]
+            found = [_run(*statement) for statement in statements]
+        meanwhile()
+        return found
     connection.ensure_connection()
     psql = connection.connection
-    with connection.wrap_database_errors, psql.pipeline():
-        # Not Django's cursor, which puts the values into the text: no plan would fit the next ones.
-        cursors = [psycopg.Cursor(psql).execute(*statement) for statement in statements]
-    return [_read(cursor) for cursor in cursors]
+    # By words and not by the pipeline's end, which would also end the transaction: it would only then begin to be committed.
+    first, last = ([], []) if connection.in_atomic_block else ([("BEGIN", ())], [("COMMIT", ())])
+    try:
+        with connection.wrap_database_errors, psql.pipeline():
+            # Not Django's cursor, which puts the values into the text: no plan would fit the next ones.
+            cursors = [psycopg.Cursor(psql).execute(*statement) for statement in [*first, *statements, *last]]
+            meanwhile()
+    finally:
+        if first and psql.info.transaction_status == psycopg.pq.TransactionStatus.INERROR:
+            psql.rollback()  # a statement that failed kept the last word from being heard
+    return [_read(cursor) for cursor in cursors[len(first) : len(first) + len(statements)]]
 
 
 def key(value: UUID) -> Any:

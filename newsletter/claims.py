@@ -17,7 +17,7 @@ from django.utils import timezone
 from config.rows import Found, Statement, key, together
 from newsletter import pace
 from newsletter.models import Delivery, Edition, Subscriber
-from newsletter.transport import ANSWER_CHARS
+from newsletter.transport import ANSWER_CHARS, Call, nothing
 
 State = Delivery.State
 # The two statements that every mail needs, by hand: Django takes a millisecond to compose each, half as long as sending takes.
@@ -69,16 +69,19 @@ def claim(*, edition: Edition) -> Claimed | None:
         return Claimed(admitted.go, min((until for _, until in admitted.wait), default=None), admitted.probed)
 
 
-def begin(delivery: Delivery, *, after: Statement | None = None, asking: Sequence[Statement] = ()) -> list[Found] | None:
+def begin(
+    delivery: Delivery, *, after: Statement | None = None, asking: Sequence[Statement] = (), meanwhile: Call = nothing
+) -> list[Found] | None:
     """From now on the row is in doubt. None, and it is as it was: its claim ran out, its reader left, or nobody may send.
 
     In the same commit `after` is run before it (`ended`, of the mail before this one) and `asking` after it, whose rows are
     returned. A mail cannot do with fewer commits: with one for two of them, a sender that is killed leaves two in doubt.
+    `meanwhile` is called while the database is at it.
     """
     assert delivery.claim is not None  # it came out of `claim`
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     first = [after] if after else []
-    found = together([*first, (BEGIN, [now, key(delivery.pk), key(delivery.claim)]), *asking])[len(first) :]
+    found = together([*first, (BEGIN, [now, key(delivery.pk), key(delivery.claim)]), *asking], meanwhile)[len(first) :]
     if not found[0].number:
         return None
     delivery.attempts += 1

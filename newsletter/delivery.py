@@ -16,7 +16,7 @@ from config.rows import Statement, together
 from newsletter import claims, mail, pace, personal, suppression
 from newsletter.models import Delivery, Edition
 from newsletter.reading import asking, told
-from newsletter.transport import Later, Lost, NotBegun, Refused, Transport, Unreachable, transport
+from newsletter.transport import Call, Later, Lost, NotBegun, Refused, Transport, Unreachable, nothing, transport
 
 LOSSES_IN_A_ROW = 2  # a server that breaks two conversations in a row is left alone until the sweeper rings again
 HELD_BACK = [Edition.State.PAUSED, Edition.State.CANCELLED]
@@ -181,7 +181,7 @@ class _Batch:
             suppression.refused(delivery=delivery, answer=str(error))
         except ValueError as error:  # an address that no header can carry (Django's BadHeaderError is one)
             if self.begun is not delivery:
-                self._begin(delivery, mailing)
+                self._begin(delivery, mailing, nothing)
             claims.end(delivery, State.FAILED, f"not sent: {error}")
         except Later as error:
             claims.later(delivery, str(error))
@@ -202,9 +202,9 @@ class _Batch:
             self._speed_up(pace.domain_of(delivery))
         self.losses = self.losses + 1 if lost else 0
 
-    def _begin(self, delivery: Delivery, mailing: mail.Mailing) -> None:
+    def _begin(self, delivery: Delivery, mailing: mail.Mailing, meanwhile: Call) -> None:
         """One commit for what became of the last mail, for this one's beginning, and for a look at what may be shown now."""
-        found = claims.begin(delivery, after=self.answer, asking=self.asking)
+        found = claims.begin(delivery, after=self.answer, asking=self.asking, meanwhile=meanwhile)
         self.answer = None
         if found is None:
             raise NotBegun
@@ -221,7 +221,7 @@ class _Batch:
         return self._filled(delivery, mailing)
 
     def _write_next(self, mailing: mail.Mailing) -> None:
-        """While the server is busy with one mail, the next one is written."""
+        """While database and server are busy with one mail, the next one is written."""
         if self.rows:
             with suppress(ValueError):  # its own turn comes to that
                 self.written = self.rows[-1].pk, mailing, self._filled(self.rows[-1], mailing)

@@ -26,7 +26,7 @@ from newsletter.models.readers import Choices
 from newsletter.personal import MOST_BYTES, PERSONAL_MARK, Personal, Place
 from newsletter.reading import Fingerprint, Reading, fingerprint, read
 from newsletter.sheet import Sheet, sheet, written
-from newsletter.transport import PLAIN_ADDRESS, Call, Taken, Transport, nothing
+from newsletter.transport import PLAIN_ADDRESS, Begin, Call, Taken, Transport, at_once, nothing
 from newsletter.words import one_line
 
 # Stands in the shared text where each reader's own address goes. A host that can never exist (RFC 2606): were it ever left in
@@ -184,7 +184,7 @@ def send(*, over: Transport, name: str, mail: EmailMultiAlternatives) -> Taken:
     return hand_over(over=over, name=name, to=mail.to[0], data=as_bytes(mail))
 
 
-def hand_over(*, over: Transport, name: str, to: str, data: bytes, begin: Call = nothing, meanwhile: Call = nothing) -> Taken:
+def hand_over(*, over: Transport, name: str, to: str, data: bytes, begin: Begin = at_once, meanwhile: Call = nothing) -> Taken:
     """The same for a mail that is written down already; `begin` and `meanwhile` as the transport calls them."""
     sender, recipient = _sender(settings.MAIL_FROM), _address(to)
     return over.send(name=name, sender=sender, recipient=recipient, data=data, begin=begin, meanwhile=meanwhile)

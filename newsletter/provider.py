@@ -17,7 +17,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.module_loading import import_string
 
-from newsletter.transport import ANSWER_CHARS, Call, Later, Lost, Refused, Taken, Unreachable, nothing
+from newsletter.transport import ANSWER_CHARS, Begin, Call, Later, Lost, Refused, Taken, Unreachable, at_once, nothing
 
 EXAMPLE = "Set it like anymail+postmark://?server_token=…."
 NOT_OURS = {401, 403, 404}  # a wrong key, a locked account, a wrong address: the provider takes no mail of anybody
@@ -45,7 +45,7 @@ class ProviderTransport:
         self.backend.open()
 
     def send(
-        self, *, name: str, sender: str, recipient: str, data: bytes, begin: Call = nothing, meanwhile: Call = nothing
+        self, *, name: str, sender: str, recipient: str, data: bytes, begin: Begin = at_once, meanwhile: Call = nothing
     ) -> Taken:
         """The provider's answer. Raises Refused, Later, Lost, Unreachable, NotBegun.
 
@@ -53,7 +53,7 @@ class ProviderTransport:
         knows. `name` is no help: providers take the same message twice.
         """
         message = _as_django(data, sender, recipient)
-        begin()
+        begin(meanwhile)
         try:
             self.backend.send_messages([message])
         except AnymailRecipientsRefused as error:

@@ -31,6 +31,7 @@ EXAMPLE = "Set it like smtp://user:password@host:587?starttls=1."
 # SMTP; to take others apart costs a third of a millisecond each time.
 PLAIN_ADDRESS = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*", re.ASCII)
 Call = Callable[[], None]
+Begin = Callable[[Call], None]
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 
 
@@ -67,23 +68,28 @@ class Taken:
 
 
 class NotBegun(Exception):
-    """Whoever sends has found out that this message must not be sent. Nothing of it left."""
+    """Whoever sends has found out that this message must not be sent. Nothing that could be delivered has left."""
 
 
 def nothing() -> None:
     """What there is to do beside most messages."""
 
 
+def at_once(meanwhile: Call) -> None:
+    """How most messages begin: nothing is written down before."""
+    meanwhile()
+
+
 class Transport(Protocol):
     """`open` connects where that is needed, again after a loss. `name` is unique for a message and its repetitions.
 
-    `begin` is called before anything leaves that could be delivered, and may raise NotBegun, which `send` passes on.
-    `meanwhile` is called while the server is busy with the message. Both cost no time where a server is waited for.
+    `begin` must have returned before anything leaves that could be delivered. It is given what there is to do until then, which
+    it calls once; it may raise NotBegun, which `send` passes on. `meanwhile` is something to do while others are waited for.
     """
 
     def open(self) -> None: ...
     def send(
-        self, *, name: str, sender: str, recipient: str, data: bytes, begin: Call = nothing, meanwhile: Call = nothing
+        self, *, name: str, sender: str, recipient: str, data: bytes, begin: Begin = at_once, meanwhile: Call = nothing
     ) -> Taken: ...
     def close(self) -> None: ...
 
@@ -137,9 +143,9 @@ class FolderTransport:
             raise Unreachable(f"{self.folder} cannot be made: {error.strerror}") from error
 
     def send(
-        self, *, name: str, sender: str, recipient: str, data: bytes, begin: Call = nothing, meanwhile: Call = nothing
+        self, *, name: str, sender: str, recipient: str, data: bytes, begin: Begin = at_once, meanwhile: Call = nothing
     ) -> Taken:
-        begin()
+        begin(meanwhile)
         path = self.folder / f"{name}.eml"
         if path.exists() and path.stat().st_size:  # a power cut may leave an empty one, see write_whole
             return Taken("written before")
@@ -173,7 +179,7 @@ class SmtpTransport:
             self.sent = 0
 
     def send(
-        self, *, name: str, sender: str, recipient: str, data: bytes, begin: Call = nothing, meanwhile: Call = nothing
+        self, *, name: str, sender: str, recipient: str, data: bytes, begin: Begin = at_once, meanwhile: Call = nothing
     ) -> Taken:
         """The server's answer to the whole message. Raises Refused, Later, Lost, NotBegun."""
         assert self.connection is not None, "open first"
@@ -181,18 +187,32 @@ class SmtpTransport:
         data = _with_crlf(data)
         if self.signer is not None:
             data = self.signer.header(data) + data
+        options = " BODY=8BITMIME" if smtp.has_extn("8bitmime") and not data.isascii() else ""
+        commands = [_command(f"MAIL FROM:{_quoted(sender)}{options}"), _command(f"RCPT TO:{_quoted(recipient)}"), b"DATA\r\n"]
+        failed: list[Exception] = []
+
+        def all_but_the_end() -> None:
+            """Without an end mark the server must not deliver it (RFC 5321, 4.1.1.4): this may go before it has begun."""
+            try:
+                self._envelope(smtp, commands)
+                smtp.send(_stuffed(data))
+                meanwhile()
+            except Exception as error:  # whoever begins must hear first that it has begun
+                failed.append(error)
+
         try:
-            options = " BODY=8BITMIME" if smtp.has_extn("8bitmime") and not data.isascii() else ""
-            self._envelope(smtp, [f"MAIL FROM:{_quoted(sender)}{options}", f"RCPT TO:{_quoted(recipient)}", "DATA"], begin)
-            smtp.send(_stuffed(data))
-            handed_over = True  # the next bytes complete the message; without them the server must not deliver it
+            begin(all_but_the_end)
+            if failed:
+                raise failed[0]
+            handed_over = True  # the next bytes complete the message
             smtp.send(END_OF_DATA)
-            meanwhile()
             answer = self._expect(250, *smtp.getreply())
         except OSError as error:  # smtplib's own errors are OSErrors too
             self._drop()
             raise Lost(_reason(error), handed_over=handed_over) from error
-        except (NotBegun, ValueError):  # or an address that SMTP cannot carry: a conversation that ends halfway is no use
+        except (Refused, Later):
+            raise
+        except Exception:  # NotBegun is one: a conversation that ends halfway is no use
             self._drop()
             raise
         self.sent += 1
@@ -228,17 +248,14 @@ class SmtpTransport:
             raise
         return smtp
 
-    def _envelope(self, smtp: smtplib.SMTP, commands: list[str], begin: Call) -> None:
+    def _envelope(self, smtp: smtplib.SMTP, commands: list[bytes]) -> None:
         """MAIL, RCPT and DATA: all at once where the server says that it takes that (RFC 2920), each after the answer to the
         one before where it does not."""
-        if any("\r" in command or "\n" in command for command in commands):
-            raise ValueError("a line break in an address")
         ahead = len(commands) if smtp.has_extn("pipelining") else 1
-        smtp.send("".join(f"{command}\r\n" for command in commands[:ahead]))
-        begin()  # while the server reads them
+        smtp.send(b"".join(commands[:ahead]))
         for at, wanted in enumerate((250, 250, 354)):
             if at >= ahead:
-                smtp.send(f"{commands[at]}\r\n")
+                smtp.send(commands[at])
                 ahead = at + 1
             self._expect(wanted, *smtp.getreply(), owed=ahead - at - 1)
 
@@ -273,6 +290,13 @@ class SmtpTransport:
         if self.connection is not None:
             self.connection.close()
         self.connection = None
+
+
+def _command(text: str) -> bytes:
+    """A line to the server. Raises ValueError for what is no ASCII, or no line."""
+    if "\r" in text or "\n" in text:
+        raise ValueError("a line break in an address")
+    return text.encode("ascii") + b"\r\n"
 
 
 def _quoted(address: str) -> str:

@@ -1,10 +1,12 @@
 """Single rows by hand-written conditions: what they give is what the ORM gives, on both databases."""
 
+import time
 import uuid
 from typing import Any
 
+import psycopg
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from collector.models import Label, Photo, Recognizer, Volunteer
@@ -96,3 +98,35 @@ def test_of_statements_that_run_together_none_stays_where_one_fails(label: Label
         )
     label.refresh_from_db()
     assert label.name == "Copper"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_statements_that_run_together_all_count_or_none(label: Label) -> None:
+    named, called = "UPDATE collector_label SET name = %s WHERE id = %s", []
+    with pytest.raises(DatabaseError):
+        rows.together([(named, ["Gold", label.pk]), ("UPDATE collector_label SET nothing = %s", [1])])
+    label.refresh_from_db()
+    assert label.name == "Copper" and not connection.in_atomic_block
+    (found,) = rows.together([(named, ["Gold", label.pk])], lambda: called.append(1))
+    label.refresh_from_db()
+    assert found.number == 1 and label.name == "Gold" and called == [1]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite answers before anything else can be done")
+def test_postgresql_commits_while_something_else_is_done(label: Label) -> None:
+    seen: list[str] = []
+
+    def look() -> None:
+        """As somebody else, who sees only what is committed."""
+        with psycopg.connect(connection.connection.info.dsn, password=connection.settings_dict["PASSWORD"]) as other:
+            for _ in range(1000):
+                (name,) = other.execute("SELECT name FROM collector_label").fetchone()
+                seen.append(name)
+                other.rollback()
+                if name == "Gold":
+                    return
+                time.sleep(0.01)
+
+    rows.together([("UPDATE collector_label SET name = %s WHERE id = %s", ["Gold", label.pk])], look)
+    assert seen[-1] == "Gold"

@@ -17,7 +17,7 @@ from newsletter import claims, mail, tasks
 from newsletter.delivery import deliver, due, progress, sweep_stale
 from newsletter.edition import compose, freeze
 from newsletter.models import Delivery, Edition, Subscriber
-from newsletter.transport import FolderTransport, Taken
+from newsletter.transport import FolderTransport, Taken, nothing
 
 pytestmark = pytest.mark.django_db
 State = Delivery.State
@@ -362,7 +362,7 @@ def test_a_name_that_only_smtputf8_could_carry_fails_alone_and_no_other_mailbox_
 def test_what_cannot_be_written_down_after_its_beginning_fails_once(frozen, settings, tmp_path, monkeypatch) -> None:
     class Choosy(FolderTransport):
         def send(self, *, name, begin, **message) -> Taken:
-            begin()
+            begin(nothing)
             raise ValueError("no such header")
 
     edition = frozen(2)

@@ -15,7 +15,7 @@ from newsletter import delivery, mail
 from newsletter.edition import compose, freeze
 from newsletter.models import Delivery, Subscriber
 from newsletter.provider import ProviderTransport
-from newsletter.transport import Later, Lost, NotBegun, Refused, SmtpTransport, Unreachable, transport
+from newsletter.transport import Call, Later, Lost, NotBegun, Refused, SmtpTransport, Unreachable, transport
 from tests.ports import reserved
 
 TAKEN = {"ErrorCode": 0, "Message": "OK", "MessageID": "b7bc2f4a-e38e-4336-af7d-e6c392c2f817", "To": "ada@example.org"}
@@ -96,7 +96,7 @@ def send(server: StandIn, data: bytes, **more: Any):
 
 def test_a_provider_gets_both_texts_the_pictures_and_every_header_and_its_name_of_the_mail_is_kept(postmark, data):
     begun: list[bool] = []
-    taken = send(postmark, data, begin=lambda: begun.append(True))
+    taken = send(postmark, data, begin=lambda meanwhile: begun.append(True))
     (got,) = postmark.requests
     assert (got["path"], got["token"], got["To"]) == ("/email", "secret", "ada@example.org") and begun == [True]
     assert "leave" in got["TextBody"] and "<h1" in got["HtmlBody"]
@@ -152,7 +152,7 @@ def test_a_provider_that_is_not_there_has_been_told_nothing(data):
 
 
 def test_a_mail_that_must_not_be_begun_does_not_leave(postmark, data):
-    def no() -> None:
+    def no(meanwhile: Call) -> None:
         raise NotBegun
 
     with pytest.raises(NotBegun):

@@ -107,7 +107,7 @@ def test_an_address_that_smtp_cannot_carry_is_no_command(sink, monkeypatch, send
     over, begun = transport(), []
     over.open()
     with pytest.raises(ValueError):
-        over.send(name="x", sender=sender, recipient=recipient, data=b"x", begin=lambda: begun.append(1))
+        over.send(name="x", sender=sender, recipient=recipient, data=b"x", begin=lambda meanwhile: begun.append(1))
     assert not sink.taken and not begun
 
 
