@@ -82,7 +82,8 @@ def together(statements: Sequence[Statement], meanwhile: Callable[[], object] = 
     finally:
         if first and psql.info.transaction_status == psycopg.pq.TransactionStatus.INERROR:
             psql.rollback()  # a statement that failed kept the last word from being heard
-    return [_read(cursor) for cursor in cursors[len(first) : len(first) + len(statements)]]
+    # `rownumber` is None where no rows were asked for. So is `description`, but to make it takes as long as the statement.
+    return [_found(cursor, cursor.rownumber is not None) for cursor in cursors[len(first) : len(first) + len(statements)]]
 
 
 def key(value: UUID) -> Any:
@@ -93,12 +94,12 @@ def key(value: UUID) -> Any:
 def _run(text: str, values: Sequence[Any]) -> Found:
     with connection.cursor() as cursor:
         cursor.execute(text, values)
-        return _read(cursor)
+        return _found(cursor, cursor.description is not None)
 
 
-def _read(cursor: Any) -> Found:
-    rows = cursor.fetchall() if cursor.description else []
-    return Found(len(rows) if cursor.description else cursor.rowcount, rows)
+def _found(cursor: Any, asked: bool) -> Found:
+    rows = cursor.fetchall() if asked else []
+    return Found(len(rows) if asked else cursor.rowcount, rows)
 
 
 @cache

@@ -204,11 +204,11 @@ class _Batch:
 
     def _begin(self, delivery: Delivery, mailing: mail.Mailing, meanwhile: Call) -> None:
         """One commit for what became of the last mail, for this one's beginning, and for a look at what may be shown now."""
-        found = claims.begin(delivery, after=self.answer, asking=self.asking, meanwhile=meanwhile)
+        found = claims.begin(delivery, after=self.answer, asking=[self.asking], meanwhile=meanwhile)
         self.answer = None
         if found is None:
             raise NotBegun
-        if told(found) != mailing.shows:  # a photo or a name was taken back meanwhile: nobody gets what is written down
+        if told(*found) != mailing.shows:  # a photo or a name was taken back meanwhile: nobody gets what is written down
             self.mailing = None
             claims.untried(delivery, "")
             raise NotBegun

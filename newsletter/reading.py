@@ -3,7 +3,6 @@
 Words and order are as they were frozen. What was withdrawn, rejected or erased since is left out.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,16 +15,19 @@ from newsletter.fame_names import NOBODY, names, renamed, wishes
 from newsletter.models import Edition, EditionEntry
 from newsletter.words import one_line, paragraphs
 
-Fingerprint = tuple[tuple[int, ...], frozenset[Any]]
+Fingerprint = frozenset[Any]
 LENGTHS = {"caption": 160, "alt": 240, "credit": 60, "mended": 240}  # characters of an entry's words, as its columns have them
 
 SHOWN = """
 FROM newsletter_editionentry e JOIN collector_photo p ON p.id = e.photo_id WHERE e.edition_id = %s AND p.state = 'accepted'
 """
-NAMED = """
-SELECT v.id, v.handle, f.listed, f.pseudonym FROM collector_volunteer v
+# One statement for both, as each takes its time before every mail: which entries stand where, and how people are named.
+# UNION and not OR: PostgreSQL would look through all volunteers for photos' senders and leaders together.
+TOLD = f"""
+SELECT CAST(e.id AS VARCHAR(36)), e.position, NULL, NULL, NULL {SHOWN} UNION ALL
+SELECT CAST(v.id AS VARCHAR(36)), NULL, v.handle, f.listed, f.pseudonym FROM collector_volunteer v
 LEFT JOIN newsletter_famepreference f ON f.volunteer_id = v.id WHERE v.erased_at IS NULL AND v.id IN
-"""
+"""  # noqa: S608  our own words
 
 
 @dataclass(frozen=True)
@@ -86,27 +88,21 @@ def read(*, edition: Edition) -> Reading:
     )
 
 
-def asking(*, edition: Edition) -> list[Statement]:
+def asking(*, edition: Edition) -> Statement:
     """What `fingerprint` asks; also before every mail, so by hand, and in one message with what is written of that mail."""
     leaders = sorted({line["volunteer"] for line in edition.content.get("leaderboard") or []})
-    ids = [key(UUID(leader)) for leader in leaders]
-    # UNION and not OR: PostgreSQL would look through all volunteers for the two together.
-    people = " UNION ".join([f"SELECT p.volunteer_id {SHOWN}", *["SELECT %s"] * len(ids)])
-    return [
-        (f"SELECT e.id {SHOWN} ORDER BY e.position", [edition.pk]),
-        (f"{NAMED} ({people})", [edition.pk, *ids]),
-    ]
+    people = " UNION ".join([f"SELECT p.volunteer_id {SHOWN}", *["SELECT %s"] * len(leaders)])
+    return f"{TOLD} ({people})", [edition.pk, edition.pk, *(key(UUID(leader)) for leader in leaders)]
 
 
-def told(found: Sequence[Found]) -> Fingerprint:
+def told(found: Found) -> Fingerprint:
     """The fingerprint in what was found for `asking`."""
-    shown, people = found
-    return tuple(pk for (pk,) in shown.rows), frozenset(people.rows)
+    return frozenset(found.rows)
 
 
 def fingerprint(*, edition: Edition) -> Fingerprint:
     """Changes exactly when something must no longer be shown, or is named otherwise."""
-    return told(together(asking(edition=edition)))
+    return told(*together([asking(edition=edition)]))
 
 
 def _shown(edition: Edition) -> QuerySet[EditionEntry]:
