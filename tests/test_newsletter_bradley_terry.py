@@ -88,7 +88,15 @@ def test_at_its_mode_no_direction_leads_further_up():
     slope += np.bincount(votes.like_photo, votes.liked - liked, votes.photos)
     slope += np.bincount(votes.first, votes.better - better, votes.photos)
     slope -= np.bincount(votes.second, votes.better - better, votes.photos)
-    assert np.abs(slope).max() < 1e-3
+    of_voters = np.bincount(votes.like_voter, votes.liked - liked, votes.voters) - found.ease / EASE_SD**2
+    of_all = float((votes.liked - liked).sum()) - found.common / COMMON_EASE_SD**2
+    assert np.abs([*slope, *of_voters, of_all]).max() < 1e-6
+
+
+def test_of_two_photos_its_doubt_is_exact_whichever_way_round_and_however_often_they_were_compared():
+    votes = pairs(2, (0, 1, 1.0), (1, 0, 1.0), (0, 1, 0.0), (1, 0, 0.0), (1, 0, 0.5))
+    found = fit(votes)
+    assert found.sd == pytest.approx(exact_deviations(votes, found)[0], abs=1e-9)
 
 
 def test_who_likes_everything_says_less_than_who_likes_little():
