@@ -121,8 +121,8 @@ def _fill(size: int) -> Any:
         cursor.execute("SELECT setseed(0.5)")
         cursor.execute(
             "INSERT INTO collector_volunteer (id, token_hash, consent_version, consented_at, created_at)"
-            " SELECT gen_random_uuid(), n::text, '1', now(), now() - interval '1 day' * CASE WHEN n %% 5 = 0 THEN 20 ELSE 90 END"
-            " FROM generate_series(1, %s) n",
+            " SELECT gen_random_uuid(), n::text, '1', now(), now()"
+            " - interval '1 day' * CASE WHEN n %% 5 = 0 THEN 20 ELSE 90 END FROM generate_series(1, %s) n",
             [size // 10],
         )
         cursor.execute(
