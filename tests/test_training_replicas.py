@@ -71,21 +71,17 @@ def accuracy(weights: Weights) -> float:
     return float((model.predict_on_batch(held.pixels.astype(np.float32)).argmax(axis=1) == held.truth).mean())
 
 
-def test_where_nothing_is_random_two_machines_come_to_the_weights_of_one(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    from training.replicas import Alone
-
+def test_where_nothing_is_random_two_machines_come_to_the_weights_of_one(folder: Path):
     recipe, backbone, train = replica.steady(folder)
 
     def alone(recipe: Recipe) -> Weights:
         return from_bytes(replica.trained(recipe, backbone, train))
 
-    begun, one = alone(replace(recipe, top_epochs=0)), alone(recipe)
-    assert np.abs(apart(begun, left(folder, "0", "head"))).max() < 1e-6
-    # AdamW makes whole steps of gradients that are nearly nothing, so that a few weights go where rounding sends them. How far
-    # that is, one machine shows that adds up each batch from its other end.
-    monkeypatch.setattr(Alone, "share", lambda self, batch: slice(None, None, -1))
-    rounded, together = apart(one, alone(recipe)), apart(one, left(folder, "0", "steady"))
-    assert np.linalg.norm(together) < 1.5 * np.linalg.norm(rounded) < 0.1 * np.linalg.norm(apart(one, begun))
+    begun, one, together = alone(replace(recipe, top_epochs=0)), alone(recipe), left(folder, "0", "steady")
+    assert np.abs(apart(begun, left(folder, "0", "head"))).max() < 1e-5  # of 0.03
+    # Half a batch is not added up in the order of a whole one, in an order that is each processor's own, and AdamW makes whole
+    # steps of gradients that are nearly nothing. That came to 0.03 % of the way; half of the photos alone ends 106 % apart.
+    assert np.linalg.norm(apart(one, together)) < 0.05 * np.linalg.norm(apart(one, begun))
 
 
 def test_with_dropout_batch_statistics_and_random_views_two_machines_do_as_well_as_one(folder: Path):
