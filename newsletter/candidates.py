@@ -1,18 +1,20 @@
 """RANKING: reads from the rows which photos are ranked, who said what of them, and what is known of those who did."""
 
-from collections import Counter
-from collections.abc import Hashable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import count, islice
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 from django.conf import settings
-from django.db import connection
 from django.db.models import CharField, QuerySet
 from django.db.models.functions import Cast, Coalesce
 
 from collector.models import Photo, Recognizer, Volunteer
+from config.database import reading_to_the_end
 from newsletter.bradley_terry import Votes
 from newsletter.models import Comparison, KnownPair, Vote
 from newsletter.ranking import Candidate, technical
@@ -47,31 +49,39 @@ def photos_of(*, recognizer: Recognizer, day: date) -> QuerySet[Photo]:
     ).exclude(view_sha256="")
 
 
+@reading_to_the_end()
 def opinions(*, recognizer: Recognizer, day: date) -> Opinions:
     """Everything that a ranking of `day` (UTC) asks of the rows, in a fixed number of queries."""
     photos = photos_of(recognizer=recognizer, day=day)
-    columns = ("pk", "received_at", "kin", "width", "height", "volunteer_id", "accepted_at", "challenge_id", "label_id")
-    rows = list(photos.annotate(kin=Coalesce("cluster", "id")).order_by().values_list(*columns))
+    described = photos.order_by().annotate(
+        kin=Coalesce("cluster", "id"),
+        written=_text("pk"),
+        author=_text("volunteer_id"),
+        received=_text("received_at"),
+        accepted=_text("accepted_at"),
+    )
+    columns = ("pk", "kin", "width", "height", "challenge_id", "label_id", "written", "author", "received", "accepted")
+    rows = list(described.values_list(*columns, named=True))
     worths, fooled = worth.of_photos(recognizer=recognizer, photos=photos), sights.fooled(photos=photos)
     taken = conditions.of_photos(photos=photos)
     candidates = [
         Candidate(
-            id=pk,
-            received_at=received_at,
-            cluster=kin,
-            worth=worths.get(pk),
-            fooled=fooled.get(pk),
-            technical=technical(taken[pk], shorter_side=min(width, height)) if pk in taken else None,
+            id=row.pk,
+            received_at=_moment(row.received),
+            cluster=row.kin,
+            worth=worths.get(row.pk),
+            fooled=fooled.get(row.pk),
+            technical=technical(taken[row.pk], shorter_side=min(row.width, row.height)) if row.pk in taken else None,
         )
-        for pk, received_at, kin, width, height, *_ in rows
+        for row in rows
     ]
-    numbers: dict[str, int] = {}
-    votes = _votes(photos, [row[0] for row in rows], numbers)
-    voters = {UUID(text): number for text, number in numbers.items()}
-    author = np.array([voters.get(row[5], -1) for row in rows], np.int64)
+    votes, written = _votes(photos, [row.written for row in rows])
+    author = np.array([written.get(row.author, -1) for row in rows], np.int64)
+    voters = {UUID(text): number for text, number in written.items()}
     people = _people(recognizer, end_of(day), voters, author)
-    accepted_at = {row[0]: row[6] for row in rows}
-    return Opinions(candidates, votes, people, list(voters), accepted_at, {row[0]: question(*row[7:]) for row in rows})
+    accepted_at = {row.pk: _moment(row.accepted) for row in rows}
+    asked = {row.pk: question(row.challenge_id, row.label_id) for row in rows}
+    return Opinions(candidates, votes, people, list(voters), accepted_at, asked)
 
 
 def question(challenge_id: int | None, label_id: int) -> Hashable:
@@ -84,53 +94,54 @@ def end_of(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), time.min, tzinfo=UTC)
 
 
-def _votes(photos: QuerySet[Photo], rows: list[UUID], voters: dict[str, int]) -> Votes:
-    """Likes and pairs of the photos `rows`; who gave them is numbered in `voters`."""
-    index = {_written(pk): position for position, pk in enumerate(rows)}
+def _votes(photos: QuerySet[Photo], written: list[str]) -> tuple[Votes, dict[str, int]]:
+    """Likes and pairs of the photos `written`, and the numbers of those who gave them; both by their ids as `_text`."""
+    index = defaultdict(lambda: -1, zip(written, count()))  # -1: accepted since the photos were read
+    voters = defaultdict[str, int](count().__next__)  # who is met for the first time gets the next number
     chosen = photos.order_by().values("pk")
-    likes: QuerySet[Vote, tuple[str, str, bool]]
     likes = Vote.objects.filter(photo__in=chosen).values_list(_text("photo_id"), _text("volunteer_id"), "like")
-    # Straight into arrays: a million votes are 24 MB there, and ten times that as Python's tuples.
-    like = np.fromiter(
-        (
-            (index[photo], voters.setdefault(volunteer, len(voters)), liked)
-            for photo, volunteer, liked in likes.iterator(READ_AT_ONCE)
-            if photo in index  # accepted since the photos were read
-        ),
-        [("photo", np.int64), ("voter", np.int64), ("liked", float)],
-    )
-    pairs: QuerySet[Comparison, tuple[str, str, str, str]]
+    photo, voter, liked = _columns(likes, index.__getitem__, voters.__getitem__, float)
     # By one of the two only: the other one is looked up here, which is cheaper than a second join of a million rows.
     answers = Comparison.objects.filter(low__in=chosen)
     pairs = answers.values_list(_text("low_id"), _text("high_id"), _text("volunteer_id"), "answer")
-    pair = np.fromiter(
-        (
-            (index[low], index[high], voters.setdefault(volunteer, len(voters)), SAID[answer])
-            for low, high, volunteer, answer in pairs.iterator(READ_AT_ONCE)
-            if low in index and high in index
-        ),
-        [("first", np.int64), ("second", np.int64), ("voter", np.int64), ("better", float)],
-    )
+    low, high, pair_voter, better = _columns(pairs, index.__getitem__, index.__getitem__, voters.__getitem__, SAID.__getitem__)
+    like, pair = photo >= 0, (low >= 0) & (high >= 0)
     return Votes(
-        photos=len(rows),
+        photos=len(written),
         voters=len(voters),
-        like_photo=like["photo"],
-        like_voter=like["voter"],
-        liked=like["liked"],
-        first=pair["first"],
-        second=pair["second"],
-        pair_voter=pair["voter"],
-        better=pair["better"],
-    )
+        like_photo=photo[like],
+        like_voter=voter[like],
+        liked=liked[like],
+        first=low[pair],
+        second=high[pair],
+        pair_voter=pair_voter[pair],
+        better=better[pair],
+    ), voters
+
+
+def _columns(rows: QuerySet[Any, Any], *numbers: Callable[[Any], float]) -> list[np.ndarray]:
+    """The columns of `rows`, each value as the number that its function gives: int64 or float64 [rows].
+
+    Part by part straight into arrays: a million votes are 24 MB there, and ten times that as Python's tuples. Column by column
+    no line of Python runs for a row.
+    """
+    answers = rows.iterator(READ_AT_ONCE)
+    parts: list[list[np.ndarray]] = [[np.empty(0, np.int64)] for _ in numbers]
+    while read := list(islice(answers, READ_AT_ONCE)):
+        for column, number, part in zip(zip(*read, strict=True), numbers, parts, strict=True):
+            part.append(np.array(list(map(number, column))))
+    return [np.concatenate(part) for part in parts]
 
 
 def _text(column: str) -> Cast:
-    """An id as the database writes it: to make a UUID of each of a million rows takes longer than to read them."""
+    """An id or a time as the database writes it: to make a UUID or a datetime of each takes longer than to read the rows."""
     return Cast(column, CharField())
 
 
-def _written(key: UUID) -> str:
-    return str(key) if connection.features.has_native_uuid_field else key.hex
+def _moment(text: str) -> datetime:
+    """What `_text` made of a time; SQLite writes it in UTC and does not say so."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _people(recognizer: Recognizer, now: datetime, voters: dict[UUID, int], author: np.ndarray) -> People:
