@@ -45,6 +45,9 @@ class Frames:
     def __init__(self, confidence: Confidence) -> None:
         self.confidence = confidence
         self.answer: int | None = None  # index of a label; None: not sure
+        self.stood = 0  # frames before which and after which the answer was the same label
+        self.changes = 0  # in how many of them the frame by itself said something else than the one before
+        self._single: int | None = None
         self._average: np.ndarray | None = None
 
     def see(self, scores: np.ndarray) -> int | None:
@@ -60,5 +63,14 @@ class Frames:
             now = None
         if best != now and sure[best] >= below[best] and (now is None or sure[best] - sure[now] >= margin):
             now = best
+        self._count(scores, now)
         self.answer = now
         return now
+
+    def _count(self, scores: np.ndarray, now: int | None) -> None:
+        best = int(scores.argmax())
+        single = best if scores[best] >= self.confidence.not_sure_below[best] else None
+        if now is not None and now == self.answer:
+            self.stood += 1
+            self.changes += single != self._single
+        self._single = single

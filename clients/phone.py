@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -195,12 +195,15 @@ class Phone:
         answer = seen.see(network.scores(prepare(frame, offer.size)))
         return None if answer is None else offer.labels[answer][0]
 
-    def report_benchmark(self, recognizer: str, *, answers: int = 0, corrections: int = 0) -> dict[str, Any]:
+    def report_benchmark(
+        self, recognizer: str, *, answers: int = 0, corrections: int = 0, seen: Iterable[Frames] = ()
+    ) -> dict[str, Any]:
         """Measure the model on this device, canaries included where there are some, and tell the server. `answers` of this
-        model did the app show, and of them the user corrected `corrections`: numbers alone, not which.
+        model did the app show, and of them the user corrected `corrections`; the views `seen` with it tell how still its
+        videos are: numbers alone, not which.
         """
         offer, network = self._loaded(recognizer)
-        right = None
+        views, right = list(seen), None
         if offer.canaries is not None:
             tiles = canaries.fetched(offer.canaries, self.model(recognizer).folder, self.http)
             right = round(canaries.share_right(offer.canaries, tiles, network), 4)
@@ -214,6 +217,8 @@ class Phone:
             "cold_start_ms": round(cold_start_ms(self.model(recognizer).file()), 3),
             "answers": answers,
             "corrections": corrections,
+            "frames": sum(view.stood for view in views),
+            "frame_changes": sum(view.changes for view in views),
             "latency_ms": round(network.latency_ms(), 3),
             "memory_mb": round(peak_memory_mb(), 1),
             "canary_accuracy": right,

@@ -320,6 +320,12 @@ def test_there_are_no_more_corrections_than_answers(phone, body, said, kept):
     assert Benchmark.objects.get().corrections == kept
 
 
+@pytest.mark.parametrize(("said", "kept"), [({"frames": 300, "frame_changes": 301}, 300), ({"frame_changes": 1}, 0)])
+def test_no_more_frames_changed_than_there_were(phone, body, said, kept):
+    assert reported(phone, body | said).status_code == 201
+    assert Benchmark.objects.get().frame_changes == kept
+
+
 def test_a_wrong_token_is_refused_where_none_is_needed(phone, body):
     assert reported(phone, body, Authorization="Token nobody").status_code == 401
     assert reported(phone, body).status_code == 201

@@ -67,6 +67,49 @@ def test_the_same_photo_and_seed_make_the_same_frames_and_they_move():
     assert first.shape == (frames.FRAMES, 32, 32, 3) and len({frame.tobytes() for frame in first}) == frames.FRAMES
 
 
+def test_the_phone_counts_restless_frames_as_the_tuning_computed_them():
+    scores, _ = flickering(20, 4)
+    below, keep, margin = [0.2, 0.3, 0.4, 0.5, 0.6], 0.6, 0.1
+    views = []
+    for sequence in scores:
+        views.append(seen := Frames(Confidence(tuple(below), keep, margin)))
+        for frame in sequence:
+            seen.see(frame)
+    stood, changes = sum(seen.stood for seen in views), sum(seen.changes for seen in views)
+    assert changes / stood == frames.restless(scores, np.array(below), keep, margin) and 20 < changes < stood
+
+
+def edges(count: int) -> np.ndarray:
+    """uint8 [count, 32, 32, 3]: dark on the left and bright on the right, meeting somewhere about the middle."""
+    images = np.full((count, 32, 32, 3), 60, np.uint8)
+    for number, image in enumerate(images):
+        image[:, 13 + number % 7 :] = 200
+    return images
+
+
+def middle(images: np.ndarray) -> np.ndarray:
+    """Stands in for a network: is it bright in the middle?"""
+    bright = 1 / (1 + np.exp((130 - images[:, 14:18, 14:18].mean(axis=(1, 2, 3))) / 8))
+    return np.stack([bright, 1 - bright], axis=1)
+
+
+def test_sequences_are_made_as_restless_as_phones_say_that_theirs_are():
+    images = edges(32)
+    truth = middle(images).argmax(axis=1)
+
+    def tuned(livelier: float | None) -> frames.Tuned:
+        return frames.tune(middle, images, truth, [0.55, 0.55], seed=1, livelier=livelier)
+
+    usual = tuned(None)
+    assert usual.motion == 1.0 and usual.restless > 0.01 and tuned(1.0) == usual
+    assert [tuned(livelier).motion for livelier in (0.0, 1.0, 100.0)] == [0.5, 1.0, 4.0]
+    moved = tuned(100.0)
+    assert moved.flicker[0] > usual.flicker[0]  # of single frames that move more
+    still = frames.tune(lambda seen: np.tile([0.9, 0.1], (len(seen), 1)), images, truth, [0.55] * 2, seed=1, livelier=9.0)
+    assert (still.motion, still.restless) == (1.0, 0.0)  # nine times nothing
+    assert moved.restless == pytest.approx(usual.restless, rel=0.5)  # still told at motion 1: phones are compared with that
+
+
 def test_too_few_photos_to_tune_by_give_the_usual_numbers():
     nothing = np.zeros((frames.LEAST - 1, 8, 8, 3), np.uint8)
     assert frames.tune(lambda _: pytest.fail("asked"), nothing, np.zeros(7, int), [0.5], seed=1) is frames.USUAL

@@ -21,11 +21,14 @@ from collector.storage import store
 from collector.volunteers import register
 from tests.nights import COLOURS, accepted, claimed, coin, collected, mean_colours
 from training import (
+    benchmarks,
     canaries,
     challenge,
     distrust,
+    frames,
     groups,
     metadata,
+    motion,
     network,
     nightly,
     photos,
@@ -297,6 +300,35 @@ def test_an_as_good_candidate_is_released_over_the_incumbent(recognizer, volunte
     assert "the incumbent" in second.message
     row = release.pointer(recognizer)
     assert (row.release.version, row.previous.version) == (2, 1)
+
+
+def test_frames_are_joined_as_phones_that_have_the_release_before_say_they_must_be(
+    recognizer, volunteer, candidate, monkeypatch
+):
+    candidate("good")
+    collected(recognizer, volunteer, train=5, held=12)
+    first = nights(recognizer, "1")
+    assert "phones" not in first.metrics["export"]
+    file = Release.objects.get().artifacts.get(format="int8")
+    file.answers["confidence"]["frames"]["restless"] = 0.02
+    file.save()
+    for number in range(motion.DEVICES_LEAST):
+        benchmarks.report(
+            recognizer=recognizer,
+            artifact_sha256=file.sha256,
+            version=1,
+            device=f"device-{number}",
+            address=f"10.{number}.0.1",
+            latency_ms=10.0,
+            frames=1000,
+            frame_changes=50,
+        )
+    asked, tune = [], frames.tune
+    monkeypatch.setattr(frames, "tune", lambda *given, livelier, **more: asked.append(livelier) or tune(*given, **more))
+    accepted(recognizer, volunteer, "gold")
+    second = nights(recognizer, "2")
+    assert second.metrics["export"]["phones"] == {"livelier": pytest.approx(2.5), "devices": motion.DEVICES_LEAST, "version": 1}
+    assert asked == [pytest.approx(2.5)]
 
 
 def test_a_candidate_of_other_classes_is_not_compared_and_says_so(recognizer, volunteer, candidate):

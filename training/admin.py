@@ -309,7 +309,7 @@ class MoveAdmin(ReadOnly, ModelAdmin):
 class BenchmarkAdmin(ReadOnly, ModelAdmin):
     list_display = [
         *["recognizer", "version", "device_model", "latency_ms", "cold_start_ms", "memory_mb", "canary_accuracy"],
-        *["answers", "corrections", "reported_at"],
+        *["answers", "corrections", "frames", "frame_changes", "reported_at"],
     ]
     list_filter = ["recognizer", "version"]
     list_select_related = ["recognizer"]

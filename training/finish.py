@@ -29,17 +29,23 @@ class Final:
 
 
 def finish(
-    files: Mapping[str, bytes], *, judged_by: bytes | None, photos: Seen, labels: list[str], facts: Mapping[str, Any]
+    files: Mapping[str, bytes],
+    *,
+    judged_by: bytes | None,
+    photos: Seen,
+    labels: list[str],
+    facts: Mapping[str, Any],
+    livelier: float | None = None,
 ) -> Final:
     """The files with their metadata: `facts` and what is found here.
 
     `judged_by`: an int8 file that has not learned `photos`; None: `files` have not. A refit has, and would look surer of them
-    than it is of others.
+    than it is of others. `livelier`: what phones report of their videos, as `frames.tune` takes it.
     """
     asked = judged_by or files["int8"]
     again = temperature(classify(without_softmax(asked), photos.pixels), photos.truth)
     asked = cooled(asked, again)
-    found = confidence(asked, photos, labels)
+    found = confidence(asked, photos, labels, livelier)
     converted = {**files, "int8": cooled(files["int8"], again)}
     return Final(
         {name: attach(file, {**facts, "format": name, "input": spec(name, _side(photos)), "confidence": found})
@@ -49,11 +55,12 @@ def finish(
     )  # fmt: skip
 
 
-def confidence(int8: bytes, photos: Seen, labels: list[str]) -> dict[str, Any]:
+def confidence(int8: bytes, photos: Seen, labels: list[str], livelier: float | None) -> dict[str, Any]:
     """What a phone must know to say a label or “not sure”, JSON-ready: docs/how-a-phone-gets-a-model.md names each part."""
     scores = classify(int8, photos.pixels)
     below = not_sure_below(scores, photos.truth, precision=settings.SURE_PERCENT / 100)
-    tuned = frames.tune(partial(classify, int8), photos.pixels, photos.truth, below, seed=SEED)
+    asked = partial(classify, int8)
+    tuned = frames.tune(asked, photos.pixels, photos.truth, below, seed=SEED, livelier=livelier)
     return {
         "not_sure_below": below,
         "precision": settings.SURE_PERCENT / 100,

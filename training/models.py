@@ -457,6 +457,10 @@ class Benchmark(models.Model):
     canary_accuracy = models.FloatField(null=True, blank=True)
     answers = models.PositiveIntegerField(null=True, blank=True, help_text="answers of this file that the user saw")
     corrections = models.PositiveIntegerField(null=True, blank=True, help_text="how many of them the user corrected")
+    frames = models.PositiveIntegerField(null=True, blank=True, help_text="frames of videos during which an answer stood")
+    frame_changes = models.PositiveIntegerField(
+        null=True, blank=True, help_text="in how many of them the frame by itself said something else than the one before"
+    )
     first_at = models.DateTimeField(default=timezone.now, editable=False)  # its place in the order, also when it is corrected
     reported_at = models.DateTimeField(default=timezone.now, editable=False)
 

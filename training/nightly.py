@@ -7,14 +7,28 @@ with nothing new ends within a second. What a step comes to is kept (`training.c
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from django.conf import settings
 
-from training import checkpoints, cluster, coreml, distrust, finish, fitness, groups, plan, probe, release, runs, weights
+from training import (
+    checkpoints,
+    cluster,
+    coreml,
+    distrust,
+    finish,
+    fitness,
+    groups,
+    motion,
+    plan,
+    probe,
+    release,
+    runs,
+    weights,
+)
 from training.aftermath import Features, ask_for_tomorrow, doubt, tell_conditions, tell_first_sights, tell_worth
 from training.checkpoints import Result
 from training.choose import Choice, Tried, choose
@@ -279,14 +293,21 @@ def _export(run: Run, tonight: Plan, final: Result, chosen: Result, photos: Phot
             "labels": tonight.classes.labels,
             "calibration": {"photos": len(ids), "sha256": finish.calibration_digest(ids, pixels)},
         }
+        phones = motion.observed(recognizer=run.recognizer)
         done = finish.finish(
-            converted, judged_by=judged_by, photos=photos.validation, labels=tonight.classes.labels, facts=facts
+            converted,
+            judged_by=judged_by,
+            photos=photos.validation,
+            labels=tonight.classes.labels,
+            facts=facts,
+            livelier=phones.livelier if phones else None,
         )
         arrays = {name: np.frombuffer(data, np.uint8) for name, data in done.files.items()}
         parts = {"learnable": photos.learnable, "test": photos.test}
         seen = embed(network, classifier, tonight.recipes[-1].boundary, parts)
         arrays |= {f"features of {name}": found.features.astype(np.float16) for name, found in seen.items()}
         known = {"confidence": done.confidence, "int8_temperature": round(done.temperature, 3), **facts["calibration"]}
+        known |= {"phones": asdict(phones)} if phones else {}
         return Result(known, arrays | {"peaks of learnable": seen["learnable"].peaks.astype(np.float16)})
 
     return checkpoints.stage(run, "exporting", tonight.digest, work)

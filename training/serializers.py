@@ -47,11 +47,27 @@ class BenchmarkSerializer(serializers.ModelSerializer[Benchmark]):
     corrections = Whole(
         required=False, allow_null=True, min_value=0, max_value=1_000_000, help_text="how many of them the user corrected"
     )
+    frames = Whole(
+        required=False,
+        allow_null=True,
+        min_value=0,
+        max_value=100_000_000,
+        help_text="frames of videos during which this file's answer stood",
+    )
+    frame_changes = Whole(
+        required=False,
+        allow_null=True,
+        min_value=0,
+        max_value=100_000_000,
+        help_text="in how many of them the frame by itself said something else than the one before",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         # No schema can say that one number bounds another, and a client that counts wrongly reports its latency all the same.
         if attrs.get("corrections") is not None:
             attrs["corrections"] = min(attrs["corrections"], attrs.get("answers") or 0)
+        if attrs.get("frame_changes") is not None:
+            attrs["frame_changes"] = min(attrs["frame_changes"], attrs.get("frames") or 0)
         return attrs
 
     class Meta:
@@ -69,6 +85,8 @@ class BenchmarkSerializer(serializers.ModelSerializer[Benchmark]):
             "canary_accuracy",
             "answers",
             "corrections",
+            "frames",
+            "frame_changes",
             "reported_at",
         ]
         read_only_fields = ["reported_at"]
