@@ -38,7 +38,10 @@ def measure() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         ),
         claim("places that a ring of 50 new accounts lifts a mediocre photo, at most", lambda: max(new), 3, at_least=False),
         claim(
-            "clearly different photos whose order noise turns round", lambda: max(r["turned"] for r in noisy), 0, at_least=False
+            "clearly different photos whose order is turned round when a fifth of the voters toss a coin",
+            lambda: max(r["turned"] for r in noisy if r["careless"] <= 0.2),
+            0,
+            at_least=False,
         ),
         claim("Kendall's tau beyond the best of like-counts, mean, Wilson", lambda: least, 1e-3, at_least=True),
     ]
@@ -214,16 +217,19 @@ def rings() -> list[dict[str, Any]]:
 
 def noise() -> list[dict[str, Any]]:
     """Among 150 voters with 20 votes a photo, how many pairs of clearly different photos stand the wrong way round, when some
-    of the voters toss a coin? Clearly different: by three logits, as 18 and 82 likes of a hundred.
+    of the voters toss a coin? Clearly different: by three logits, as 18 and 82 likes of a hundred. "turned_known": if it were
+    known who does, which is the least that weighing can come to.
 
     Each has answered ten known pairs: those who toss a coin half of them as they are known, the others 95 %.
     """
+    from dataclasses import replace
+
     from newsletter.bradley_terry import fit
     from newsletter.voters import People, weigh
 
     rows = []
     for share in (0.0, 0.2, 0.4):
-        turned = {"turned_unweighed": 0, "turned": 0}
+        turned = {"turned_unweighed": 0, "turned": 0, "turned_known": 0}
         pairs = 0
         for seed in range(whole("BENCH_DAYS", 100, 10)):
             rng = np.random.default_rng(seed)
@@ -234,7 +240,10 @@ def noise() -> list[dict[str, Any]]:
             people = People(right.astype(float), np.full(VOTERS, 10.0), nobody, nobody, np.full(PHOTOS, -1))
             clear = quality[:, None] - quality[None, :] > 3
             pairs += int(clear.sum())
-            for name, posterior in zip(turned, (fit(both), fit(weigh(both, people).votes)), strict=True):
+            looks = (~careless).astype(float)
+            known = replace(both, like_weight=looks[both.like_voter], pair_weight=looks[both.pair_voter])
+            for name, votes in zip(turned, (both, weigh(both, people).votes, known), strict=True):
+                posterior = fit(votes)
                 score = posterior.quality - 1.645 * posterior.sd
                 turned[name] += int((clear & (score[:, None] < score[None, :])).sum())
         rows.append({"careless": share, "clear_pairs": pairs, **turned})

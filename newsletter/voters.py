@@ -1,8 +1,8 @@
 """RANKING: how much each vote weighs, by who gave it. Knows neither Django nor TensorFlow.
 
-A vote weighs less if its voter answers hidden known pairs otherwise than they are known, or has a young account and the young
-ones say of this photo something else than the old ones; it waits while its voter's account is new, and counts for nothing in a
-ring.
+A vote weighs less if its voter seems not to look (answers hidden known pairs otherwise than they are known, or all photos as a
+coin would), or has a young account and the young ones say of this photo something else than the old ones. It waits while its
+voter's account is new, and counts for nothing in a ring.
 """
 
 from collections import defaultdict
@@ -11,13 +11,17 @@ from dataclasses import dataclass, replace
 
 import networkx as nx
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, logit
 
-from newsletter.bradley_terry import EASE_SD, Posterior, Votes, fit
+from newsletter.bradley_terry import EASE_SD, Posterior, Votes, expected, fit
 
-# Beta prior of how often a voter answers a known pair as it is known: 0.9 at first, as strong as 5 answers. One who tosses a
-# coin weighs 0.27 after 10 answers and 0.16 after 20; one who is right 10 times of 10 weighs 0.93.
-KNOWN_RIGHT, KNOWN_WRONG = 4.5, 0.5
+# A voter gives this share of their answers without looking, as one tosses a coin: one of these six, by this prior: most always
+# look, some nearly always, some never, and few do so half of the time. One who answers ten known pairs as a coin does weighs
+# 0.10, and 0.06 after twenty; one who is right 10 times of 10 weighs 0.98, and of whom nothing is known 0.74.
+CARELESS = np.arange(6) / 5
+CARELESS_PRIOR = np.array([0.6, 0.1, 0.05, 0.05, 0.05, 0.15])
+KNOWN_RIGHT = 0.97  # of known pairs by who looks: photos four standard deviations apart, and a slip now and then
+LEVERAGE = 0.8  # at most: what a single vote can have moved; beyond it, one step back from the mode leads anywhere
 # Voters on a day whose accounts are not new, from which on the new ones' votes wait. A number and no share: a share could be
 # pushed down by whoever makes many accounts. With fewer, an installation is so young that everybody is new.
 ESTABLISHED_VOTERS = 10
@@ -52,18 +56,82 @@ class Weighed:
 
 def weigh(votes: Votes, people: People) -> Weighed:
     """Give every vote its weight; weights that the votes have are replaced."""
-    voters = reliability(people.known_right, people.known_total)
     rings = find_rings(votes, people)
+    known = _known(people)
+    by_known = _by_voter(votes, _without(rings, _attention(known)))
+    old, old_votes = _by_old(by_known, people)
+    voters = _without(rings, _attention(known + _evidence(old_votes, old)))
+    weighed = _without_newcomers(_by_voter(votes, voters), people.new)
+    return Weighed(_young_lighter(weighed, people.young, old), voters, rings)
+
+
+def _by_voter(votes: Votes, weights: np.ndarray) -> Votes:
+    return replace(votes, like_weight=weights[votes.like_voter], pair_weight=weights[votes.pair_voter])
+
+
+def _without(rings: list[list[int]], voters: np.ndarray) -> np.ndarray:
     for ring in rings:
         voters[ring] = 0.0  # also what they say of others' photos: they may have taken somebody's part
-    weighed = replace(votes, like_weight=voters[votes.like_voter], pair_weight=voters[votes.pair_voter])
-    return Weighed(_young_lighter(_without_newcomers(weighed, people.new), people.young), voters, rings)
+    return voters
 
 
-def reliability(right: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """float64 [voters] in [0, 1]: twice the expected share of right answers less one, so that a coin weighs nothing."""
-    share = (right + KNOWN_RIGHT) / (total + KNOWN_RIGHT + KNOWN_WRONG)
-    return np.maximum(0.0, 2 * share - 1)
+def _by_old(votes: Votes, people: People) -> tuple[Posterior, Votes]:
+    """What those say who have been here for long, if there are any; and the votes as they were weighed for it."""
+    counted = _without_newcomers(votes, people.new)
+    if not people.young.all():
+        counted = _lighter(counted, ~people.young[votes.like_voter], ~people.young[votes.pair_voter])
+    return fit(counted), counted
+
+
+# ---- who looks ---------------------------------------------------------------------------------------------------
+def _attention(evidence: np.ndarray) -> np.ndarray:
+    """float64 [voters] in [0, 1]: the share of a voter's answers that say something, expected by the log likelihoods `evidence`
+    [voters, CARELESS]. A mixture of raters who look and raters who guess (as Dawid and Skene, "Maximum likelihood estimation of
+    observer error-rates", 1979), by a grid."""
+    logs = evidence + np.log(CARELESS_PRIOR)
+    likely = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return np.asarray((likely @ (1 - CARELESS)) / likely.sum(axis=1))
+
+
+def _known(people: People) -> np.ndarray:
+    """float64 [voters, CARELESS]: log likelihoods of the answers to known pairs."""
+    right = (1 - CARELESS) * KNOWN_RIGHT + CARELESS / 2
+    wrong = people.known_total - people.known_right
+    return np.asarray(people.known_right[:, None] * np.log(right) + wrong[:, None] * np.log(1 - right))
+
+
+def _evidence(votes: Votes, found: Posterior) -> np.ndarray:
+    """float64 [voters, CARELESS]: log likelihoods of the votes, where `found` is the posterior of `votes` with their weights.
+
+    Who does not look likes at their own rate whatever is shown, and tosses a coin for a pair. What a vote itself has added to
+    `found` is taken back, by one of Newton's steps: else nearly everybody would agree with what they have said.
+    """
+    likes, pairs = expected(votes, found)
+    told_of_ease = np.bincount(votes.like_voter, votes.like_weight * likes * (1 - likes), votes.voters)
+    ease_variance = 1 / (EASE_SD**-2 + told_of_ease)
+    variance = found.sd**2
+    like_variance = variance[votes.like_photo] + ease_variance[votes.like_voter]
+    pair_variance = variance[votes.first] + variance[votes.second]
+    liked = _unled(likes, like_variance, votes.like_weight, votes.liked)
+    better = _unled(pairs, pair_variance, votes.pair_weight, votes.better)
+    votes_of, likes_of = (np.bincount(votes.like_voter, each, votes.voters) for each in (None, votes.liked))
+    own_rate = (likes_of[votes.like_voter] - votes.liked + 1) / (votes_of[votes.like_voter] + 1)
+    of_like = np.where(votes.liked > 0, liked, 1 - liked), np.where(votes.liked > 0, own_rate, 1 - own_rate)
+    told = votes.better != 0.5  # “neither” says nothing of who looks
+    of_pair = np.where(votes.better > 0.5, better, 1 - better)[told]
+    logs = np.empty((votes.voters, len(CARELESS)))
+    for number, share in enumerate(CARELESS):
+        by_like, by_pair = np.log((1 - share) * of_like[0] + share * of_like[1]), np.log((1 - share) * of_pair + share / 2)
+        logs[:, number] = np.bincount(votes.like_voter, by_like, votes.voters)
+        logs[:, number] += np.bincount(votes.pair_voter[told], by_pair, votes.voters)
+    return logs
+
+
+def _unled(chance: np.ndarray, variance: np.ndarray, weight: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """The chance of each vote [n] by all the others: one step back from the mode, averaged over what is uncertain (MacKay)."""
+    led = weight * variance
+    back = led * (said - chance) / (1 - np.minimum(led * chance * (1 - chance), LEVERAGE))
+    return np.asarray(expit((logit(chance) - back) / np.sqrt(1 + np.pi * variance / 8)))
 
 
 # ---- new and young accounts --------------------------------------------------------------------------------------
@@ -78,12 +146,12 @@ def _without_newcomers(votes: Votes, new: np.ndarray) -> Votes:
     return _lighter(votes, ~new[votes.like_voter], ~new[votes.pair_voter])
 
 
-def _young_lighter(votes: Votes, young: np.ndarray) -> Votes:
+def _young_lighter(votes: Votes, young: np.ndarray, old: Posterior) -> Votes:
     """Votes of young accounts weigh less on a photo of which they say something else than the old ones do."""
     by_young, paired_by_young = young[votes.like_voter], young[votes.pair_voter]
     if not young.any() or young.all():
         return votes
-    agreement = _agreement(votes, by_young, paired_by_young, fit(_lighter(votes, ~by_young, ~paired_by_young)))
+    agreement = _agreement(votes, by_young, paired_by_young, old)
     of_pair = np.minimum(agreement[votes.first], agreement[votes.second])
     return _lighter(votes, np.where(by_young, agreement[votes.like_photo], 1), np.where(paired_by_young, of_pair, 1))
 

@@ -1,11 +1,13 @@
 """How much a vote weighs: by known pairs, by the age of its account, and in rings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
 
 from newsletter.bradley_terry import Votes, fit
-from newsletter.voters import People, find_rings, reliability, weigh
+from newsletter.voters import People, find_rings, weigh
 
 
 def people(voters: int, *, new: slice = slice(0), young: slice = slice(0), author: list[int] | None = None, photos: int = 0):
@@ -57,15 +59,52 @@ def place(votes: Votes, of: People, photo: int) -> int:
 # ---- known pairs -------------------------------------------------------------------------------------------------
 def test_who_answers_known_pairs_as_they_are_known_weighs_more_and_a_coin_weighs_ever_less():
     right, total = np.array([0, 10, 5, 10, 0]), np.array([0, 10, 10, 20, 10])
-    weights = reliability(right, total)
-    assert weights == pytest.approx([0.8, 0.933, 0.267, 0.16, 0], abs=1e-3)
-    assert reliability(np.array([10_000]), np.array([20_000]))[0] < 0.001
+    nobody = np.zeros(5, bool)
+    weights = weigh(Votes(0, 5), People(right, total, nobody, nobody, np.empty(0, int))).voters
+    assert weights == pytest.approx([0.74, 0.983, 0.104, 0.061, 0.009], abs=1e-3)
 
 
 def test_a_vote_weighs_what_its_voter_does():
     votes = Votes(2, 2, np.array([0, 1]), np.array([0, 1]), np.ones(2))
     known = People(np.array([10, 5]), np.array([10, 10]), np.zeros(2, bool), np.zeros(2, bool), np.array([-1, -1]))
-    assert weigh(votes, known).votes.like_weight == pytest.approx(reliability(known.known_right, known.known_total))
+    weighed = weigh(votes, known)
+    assert weighed.votes.like_weight == pytest.approx(weighed.voters) and weighed.voters[1] < 0.2 < 0.9 < weighed.voters[0]
+
+
+# ---- votes like a coin's -----------------------------------------------------------------------------------------
+def coins(seed: int, *, of: int, share: float, how: str) -> tuple[Votes, np.ndarray]:
+    """An ordinary day of whose voters a share votes without looking; and who does."""
+    _, votes = crowd(seed, voters=of, votes=60)
+    rng = np.random.default_rng(seed)
+    careless = np.arange(of) < share * of
+    chance = {"coin": 0.5, "everything": 0.97, "nothing": 0.03}[how]
+    liked = np.where(careless[votes.like_voter], rng.random(len(votes.liked)) < chance, votes.liked)
+    better = np.where(careless[votes.pair_voter], rng.random(len(votes.better)) < 0.5, votes.better)
+    return replace(votes, liked=liked.astype(float), better=better.astype(float)), careless
+
+
+@pytest.mark.parametrize("how", ["coin", "everything", "nothing"])
+@pytest.mark.parametrize("seed", range(3))
+def test_who_votes_without_looking_weighs_less_than_who_looks(how, seed):
+    votes, careless = coins(seed, of=100, share=0.3, how=how)
+    weights = weigh(votes, people(100, photos=100)).voters
+    assert weights[careless].mean() < 0.45 < 0.75 < weights[~careless].mean()
+    assert (weights[careless][:, None] < weights[~careless][None, :]).mean() > 0.9
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_vote_does_not_speak_for_itself(seed):
+    """Who is alone with some photos agrees with all that is known of these, which is what they have said."""
+    _, votes = crowd(1, photos=100, voters=100)
+    liked = np.random.default_rng(seed).permutation(np.tile([1.0, 0.0], 15))
+    alone = joined(replace(votes, photos=130), voters=101, likes=[(100, 100 + n, like) for n, like in enumerate(liked)])
+    assert weigh(alone, people(101, photos=130)).voters[100] < 0.8  # 0.74 is what an unknown one weighs
+
+
+def test_neither_says_nothing_of_who_looks():
+    neither = (np.zeros(9, int), np.ones(9, int), np.zeros(9, int), np.full(9, 0.5))  # photo 0, photo 1, voter, answer
+    votes = Votes(2, 1, first=neither[0], second=neither[1], pair_voter=neither[2], better=neither[3])
+    assert weigh(votes, people(1, photos=2)).voters == pytest.approx([0.74])
 
 
 # ---- new accounts ------------------------------------------------------------------------------------------------
@@ -99,19 +138,20 @@ def test_new_accounts_cannot_outvote_by_their_number_who_counts_as_established()
 def test_where_hardly_anybody_is_established_everybody_counts():
     _, votes = crowd(1, photos=20, voters=30, votes=10)
     weighed = weigh(votes, people(30, new=slice(9, 30), photos=20))
-    assert weighed.votes.like_weight.min() > 0.5
+    assert weighed.votes.like_weight[votes.like_voter >= 9].mean() > 0.5
 
 
 # ---- young accounts ----------------------------------------------------------------------------------------------
 def test_fifty_young_accounts_that_all_say_one_thing_of_a_photo_weigh_little_on_it_and_as_ever_on_others():
-    _, votes = crowd(2)
+    quality, votes = crowd(2)
     target = 7
     attacked = joined(votes, voters=250, likes=[(voter, target, 1.0) for voter in range(200, 250)])
     young = people(250, young=slice(200, 250), photos=100)
     weights = weigh(attacked, young).votes.like_weight
     by_young = attacked.like_voter >= 200
-    assert weights[by_young].max() < 0.1 * weights[~by_young].min()
-    honest = joined(votes, voters=250, likes=[(200 + n % 50, (n * 7) % 100, float(n % 2)) for n in range(400)])
+    assert weights[by_young].max() < 0.1 * weights[~by_young].mean()
+    given = [(200 + n % 50, (n % 50 * 7 + n // 50 * 13) % 100) for n in range(400)]  # eight photos each
+    honest = joined(votes, voters=250, likes=[(voter, photo, float(quality[photo] > 0)) for voter, photo in given])
     weights = weigh(honest, young).votes.like_weight
     assert np.median(weights[honest.like_voter >= 200]) > 0.5
 
@@ -150,7 +190,20 @@ def test_what_ring_members_say_weighs_nothing_and_what_others_say_of_them_as_eve
     weighed = weigh(votes, people(212, young=slice(200, None), author=author))
     assert weighed.rings == [list(range(200, 212))]
     assert weighed.votes.like_weight[votes.like_voter >= 200].sum() == weighed.votes.pair_weight[-1] == 0
-    assert weighed.votes.like_weight[votes.like_voter < 200] == pytest.approx(0.8)
+    others, pairs_by_others = votes.like_voter < 200, votes.pair_voter < 200
+    without = Votes(
+        votes.photos,
+        212,
+        votes.like_photo[others],
+        votes.like_voter[others],
+        votes.liked[others],
+        votes.first[pairs_by_others],
+        votes.second[pairs_by_others],
+        votes.pair_voter[pairs_by_others],
+        votes.better[pairs_by_others],
+    )
+    as_ever = weigh(without, people(212, young=slice(200, None), author=author)).voters[:200]
+    assert weighed.voters[:200] == pytest.approx(as_ever) and as_ever.mean() > 0.7
 
 
 def test_a_small_young_crowd_in_which_everybody_votes_on_everything_is_no_ring():
