@@ -15,6 +15,7 @@ from django.db.models.functions import Cast, Coalesce
 
 from collector.models import Photo, Recognizer, Volunteer
 from config.database import reading_to_the_end
+from config.memory import without_collecting
 from newsletter.bradley_terry import Votes
 from newsletter.models import Comparison, KnownPair, Vote
 from newsletter.ranking import Candidate, technical
@@ -49,6 +50,7 @@ def photos_of(*, recognizer: Recognizer, day: date) -> QuerySet[Photo]:
     ).exclude(view_sha256="")
 
 
+@without_collecting()
 @reading_to_the_end()
 def opinions(*, recognizer: Recognizer, day: date) -> Opinions:
     """Everything that a ranking of `day` (UTC) asks of the rows, in a fixed number of queries."""
