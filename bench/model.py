@@ -38,10 +38,14 @@ def measure() -> dict[str, Any]:
     nights = photos.nights()
     files = {**nights["top blocks, again"], **_stock(photos.size)}
     latencies = _latencies(files, rounds=whole("BENCH_ROUNDS", 40, 5))
-    hits = {name: photos.hits(files[name]) for name in ("float32", "float16", "int8")}
+    hits = {name: photos.hits(file) for name, file in nights["top blocks, again"].items()}
     updates = {
         "head": _update(nights["head"]["int8"], nights["head, again"]["int8"]),
         "top blocks": _update(nights["top blocks"]["int8"], nights["top blocks, again"]["int8"]),
+        **{
+            f"top blocks, {name}": _update(nights["top blocks"][name], nights["top blocks, again"][name])
+            for name in photos.small
+        },
         "the same again": _update(nights["top blocks, again"]["int8"], nights["top blocks, again"]["int8"]),
     }
     return {
@@ -66,6 +70,7 @@ class _Photos:
     """The photos as the recipes want them, and the nights that learn from them."""
 
     def __init__(self, folder: Path, weights: str) -> None:
+        from training import tiers
         from training.backbone import find_backbone
         from training.evaluate import photos_by_label
         from training.recipe import top_blocks
@@ -81,7 +86,8 @@ class _Photos:
             for part, found in by_label.items()
         }
         self.train = self._seen(rows["train"])
-        self.images, self.truth = self._pixels(rows["val"], self.size), np.array([at for _, at in rows["val"]])
+        self.held, self.truth = rows["val"], np.array([at for _, at in rows["val"]])
+        self.small = {"int8-small": size} if (size := tiers.side(self.size)) else {}
 
     @staticmethod
     def _pixels(rows: list[tuple[str, int]], size: int) -> np.ndarray:
@@ -120,18 +126,18 @@ class _Photos:
         epochs = {"top_epochs": 1} if QUICK else {}
         nights: dict[str, dict[str, bytes]] = {}
         first, nights["head"] = self._night(head, fresh, old)
-        longer, before = replace(head, head_epochs=4, head_rate=5e-4), nights["head"]["int8"]
+        longer, before = replace(head, head_epochs=4, head_rate=5e-4), nights["head"]
         _, nights["head, again"] = self._night(longer, Start(self.backbone, first), self.train, before)
         first, nights["top blocks"] = self._night(replace(self.recipe, **epochs), fresh, old)
         again = replace(top_blocks_again(), views=1, **epochs)
-        _, nights["top blocks, again"] = self._night(
-            again, Start(self.backbone, first), self.train, nights["top blocks"]["int8"]
-        )
+        _, nights["top blocks, again"] = self._night(again, Start(self.backbone, first), self.train, nights["top blocks"])
         return nights
 
-    def _night(self, recipe: Any, start: Any, train: Any, before: bytes | None = None) -> tuple[Any, dict[str, bytes]]:
-        """(weights, files) of a training with these photos."""
-        from training import finish
+    def _night(
+        self, recipe: Any, start: Any, train: Any, before: Mapping[str, bytes] | None = None
+    ) -> tuple[Any, dict[str, bytes]]:
+        """(weights, files) of a training with these photos; `before`: the files of the night before."""
+        from training import finish, tiers
         from training.finetune import learn
         from training.network import assemble, restored
         from training.weights import Fit, Weights
@@ -141,15 +147,20 @@ class _Photos:
         fit = Fit(self.backbone.digest, self.backbone.digest, self.backbone.alpha, self.size, self.labels)
         weights = Weights(fit, network.get_weights(), head.get_weights(), {})
         calibration = train.pixels[finish.calibration_rows(train.ids)]
-        files = finish.converted(assemble(*restored(weights))[0], calibration=calibration, before=before)
+        files = finish.converted(assemble(*restored(weights))[0], calibration=calibration, before=(before or {}).get("int8"))
+        for name, size in self.small.items():
+            model = assemble(*restored(weights, size))[0]
+            fed, older = tiers.smaller(calibration, size), (before or {}).get(name)
+            files[name] = finish.converted(model, calibration=fed, before=older)["int8"]
         say(f"{recipe.name}: {time.process_time() - began:.0f} CPU s")
         return weights, files
 
     def hits(self, file: bytes) -> np.ndarray:
-        """bool [held out]: recognised by this file."""
-        from training.evaluate import classify
+        """bool [held out]: recognised by this file, of photos as a phone makes them for it."""
+        from training.evaluate import classify, inputs_outputs
 
-        return classify(file, self.images).argmax(axis=1) == self.truth
+        size = int(inputs_outputs(file)["input"]["shape"][1])
+        return np.asarray(classify(file, self._pixels(self.held, size)).argmax(axis=1) == self.truth)
 
 
 # ---- stock networks ----------------------------------------------------------------------------------------------

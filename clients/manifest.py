@@ -13,7 +13,7 @@ from clients.trust import CLOCK_SLACK_S, refuse_jump
 
 TYPE = "photorally-manifest+jwt"  # what else this key may sign is no manifest
 MODEL_MOST_BYTES = 200 * 2**20  # of a model's file; the ones in use have 1 to 10 MB
-FORMATS = ("int8",)  # in order of preference
+FORMATS = ("int8-small", "int8")  # in order of preference: the first is for slow phones alone
 INPUT = {"channels": "RGB", "layout": "NHWC", "batch": 1, "dtype": "uint8"}  # what `clients.vision` can feed
 
 
@@ -37,10 +37,10 @@ class Offer:
     canaries: Canaries | None
 
     @classmethod
-    def of(cls, payload: Mapping[str, Any]) -> Self:
-        """Read a payload whose signature was checked. Raises Malformed, NoUsableArtifact."""
+    def of(cls, payload: Mapping[str, Any], *, tier: str = "") -> Self:
+        """Read a payload whose signature was checked, on a phone of `tier`. Raises Malformed, NoUsableArtifact."""
         try:
-            artifact = _choose(payload["artifacts"])
+            artifact = _choose(payload["artifacts"], tier)
             offer = cls(
                 recognizer=str(payload["recognizer"]),
                 channel=str(payload["channel"]),
@@ -65,10 +65,12 @@ class Offer:
         return offer
 
 
-def _choose(artifacts: list[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The best artifact that this phone can feed."""
+def _choose(artifacts: list[Mapping[str, Any]], tier: str) -> Mapping[str, Any]:
+    """The best artifact that this phone can feed: one for its tier, where there is one."""
     for wanted in FORMATS:
         for artifact in artifacts:
+            if tier not in artifact.get("tiers", [tier]):
+                continue
             spec = artifact["input"]
             fits = all(spec[name] == value for name, value in INPUT.items()) and spec["width"] == spec["height"]
             if artifact["format"] == wanted and fits:

@@ -44,7 +44,7 @@ class ModelFolder:
     def current(self) -> Offer | None:
         """What this phone runs; None before the first download."""
         kept = self._kept()
-        return Offer.of(kept["payload"]) if kept else None
+        return Offer.of(kept["payload"], tier=self.tier) if kept else None
 
     def file(self) -> Path:
         """The model's file, its bytes checked anew: storage decays too. Raises LookupError, WrongDigest."""
@@ -77,7 +77,7 @@ class ModelFolder:
         payload = envelope.open(keys.signer(envelope.kid, now=now))
         # A version that only a revoked key vouched for binds nobody: a thief sets it as high as it goes.
         bound = kept is not None and kept.get("kid") not in keys.revoked
-        offer, have = Offer.of(payload), self.current if bound else None
+        offer, have = Offer.of(payload, tier=self.tier), self.current if bound else None
         judge(offer, recognizer=self.recognizer, channel=self.channel, app=self.app, now=now, have=have)
         fresh = not self._path(offer).exists()
         if fresh:

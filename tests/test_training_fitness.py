@@ -10,12 +10,21 @@ from training.fitness import budgets, same_answers
 TIERS = {"low": (3_000_000, 30), "high": (9_000_000, 30)}
 
 
+def both(size: int, latency_ms: float) -> dict[str, tuple[int, float]]:
+    return dict.fromkeys(TIERS, (size, latency_ms))
+
+
 def test_a_file_must_fit_every_tier_and_the_table_says_which_it_does_not():
-    assert [check.passed for check in budgets(size=2_800_000, latency_ms=14.0, tiers=TIERS)] == [True, True]
-    small, large = budgets(size=3_000_001, latency_ms=14.0, tiers=TIERS)
+    assert [check.passed for check in budgets(both(2_800_000, 14.0), tiers=TIERS)] == [True, True]
+    small, large = budgets(both(3_000_001, 14.0), tiers=TIERS)
     assert (small.passed, large.passed) == (False, True)
     assert "low phones" in small.sentence and small.value == "3.00 MB, 14.0 ms"
-    assert [check.passed for check in budgets(size=1, latency_ms=30.1, tiers=TIERS)] == [False, False]
+    assert [check.passed for check in budgets(both(1, 30.1), tiers=TIERS)] == [False, False]
+
+
+def test_each_tier_is_judged_by_the_file_that_its_phones_get():
+    files = {"low": (2_800_000, 14.0), "high": (2_800_000, 31.0)}
+    assert [check.passed for check in budgets(files, tiers=TIERS)] == [True, False]
 
 
 @pytest.mark.training

@@ -14,6 +14,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from clients.manifest import Offer
 from collector import second_looks
 from collector.models import Challenge, Photo
 from collector.moderation import decide
@@ -25,8 +26,10 @@ from training import (
     canaries,
     challenge,
     distrust,
+    evaluate,
     frames,
     groups,
+    manifest,
     metadata,
     motion,
     network,
@@ -168,16 +171,29 @@ DATA = Path(__file__).parent / "data"
 SMALL = dataclasses.replace(from_scratch(), image_size=32, view_size=32, source_size=32)
 
 
+SMALLER = 16  # pixels of what slow phones get, where a test asks for it
+
+
+def resized(file: bytes) -> bytes:
+    """The same network with an input of SMALLER pixels: it takes the mean colour."""
+    model = metadata.opened(file)
+    for tensor in model.subgraphs[0].tensors:
+        if list(tensor.shape) == [1, 32, 32, 3]:
+            tensor.shape = np.array([1, SMALLER, SMALLER, 3], np.int32)
+    return metadata.written(model)
+
+
 @pytest.fixture
 def candidate(monkeypatch):
     """`candidate("good")`: from now on nights "train" this network: everything but fine-tuning and converting is real.
+    `candidate("good", small="collapsed")`: with a smaller input it answers like that one.
 
     tests/data holds what `training.export` made of mean colour → dense → softmax: "good" was fitted to `coin`s of 32 pixels,
     "collapsed" gives one answer to everything.
     """
     monkeypatch.setattr(plan, "ways", lambda backbone, *, long, again: [SMALL])
 
-    def choose(name: str) -> None:
+    def choose(name: str, small: str = "") -> None:
         def finetune(recipe, start, *, train, validation, labels, progress):
             fit = weights.Fit(start.backbone.digest, start.backbone.digest, 0.35, 32, labels)
             judged = dict.fromkeys(validation.ids, True)
@@ -187,7 +203,10 @@ def candidate(monkeypatch):
 
         files = {kind: (DATA / f"{name}-{kind}.tflite").read_bytes() for kind in ("float32", "int8")}
         files["float16"] = files["float32"]
-        export = SimpleNamespace(export=lambda model, *, calibration: files)
+        others = {kind: resized((DATA / f"{small or name}-{kind}.tflite").read_bytes()) for kind in ("float32", "int8")}
+        others["float16"] = others["float32"]
+        sizes = {32: files, SMALLER: others}
+        export = SimpleNamespace(export=lambda model, *, calibration: sizes[calibration.shape[1]])
         start = lambda backbone, weights: SimpleNamespace(backbone=backbone, weights=weights)  # noqa: E731
         monkeypatch.setitem(sys.modules, "training.finetune", SimpleNamespace(finetune=finetune, Start=start))
         monkeypatch.setitem(sys.modules, "training.export", export)
@@ -329,6 +348,71 @@ def test_frames_are_joined_as_phones_that_have_the_release_before_say_they_must_
     second = nights(recognizer, "2")
     assert second.metrics["export"]["phones"] == {"livelier": pytest.approx(2.5), "devices": motion.DEVICES_LEAST, "version": 1}
     assert asked == [pytest.approx(2.5)]
+
+
+@pytest.fixture
+def slow_phones(settings, monkeypatch):
+    """Slow phones get a file of their own; how fast a file is goes by its input here, and not by the moment."""
+    settings.TIER_LOW_PIXELS = SMALLER
+    monkeypatch.setattr(nightly, "latency_ms", lambda file: float(evaluate.inputs_outputs(file)["input"]["shape"][1]))
+
+
+def test_slow_phones_get_a_file_with_a_smaller_input_that_says_how_sure_it_is_itself(
+    recognizer, volunteer, candidate, slow_phones
+):
+    candidate("good")
+    collected(recognizer, volunteer, train=5, held=12)
+    run = nights(recognizer, "1")
+    assert run.metrics["small"] | {"n": 36, "latency_ms": 16.0} == run.metrics["small"]
+    assert "Slow phones get a file with a smaller input, which recognises 100.0%." in run.message
+    row = release.pointer(recognizer)
+    files = {artifact.format: artifact for artifact in row.release.artifacts.all()}
+    small, usual = files["int8-small"], files["int8"]
+    assert small.input_spec == INPUT_SPEC(SMALLER) and small.metrics["executed"] is True
+    data = store().get(f"blobs/{small.sha256}")
+    told = metadata.read(data)
+    assert (told["format"], told["input"], told["confidence"]) == (
+        "int8-small",
+        INPUT_SPEC(SMALLER),
+        small.answers["confidence"],
+    )
+    assert small.answers["canaries"] == canaries.expected(data, SMALLER)
+    budget = {check["name"]: check["value"] for check in run.verdict["checks"] if check["name"].startswith("budget")}
+    assert budget["budget of low phones"].endswith(" 16.0 ms") and budget["budget of high phones"].endswith(" 32.0 ms")
+    offered = manifest.payload(row, row.release, now=0)
+    assert [(each["format"], each.get("tiers")) for each in offered["artifacts"] if "tiers" in each] == [
+        ("int8-small", ["low"])
+    ]
+    assert {tier: Offer.of(offered, tier=tier).sha256 for tier in ("low", "high", "")} == {
+        "low": small.sha256,
+        "high": usual.sha256,
+        "": usual.sha256,
+    }
+    assert Offer.of(offered, tier="low").size == SMALLER
+
+
+def test_a_smaller_input_that_recognises_too_little_is_left_out_and_the_rest_is_released(
+    recognizer, volunteer, candidate, slow_phones
+):
+    candidate("good", small="collapsed")
+    collected(recognizer, volunteer, train=5, held=12)
+    run = nights(recognizer, "1")
+    assert run.state == Run.State.RELEASED
+    assert run.metrics["small"]["left_out"].startswith("The smaller input costs 66.7% (")
+    assert "Slow phones: The smaller input costs" in run.message
+    assert not release.pointer(recognizer).release.artifacts.filter(format="int8-small").exists()
+
+
+def test_slow_phones_keep_nothing_worse_than_what_they_have(recognizer, volunteer, candidate, slow_phones, settings):
+    settings.TIER_LOW_LOSS_PERCENT = 100
+    candidate("good")
+    collected(recognizer, volunteer, train=5, held=12)
+    nights(recognizer, "1")
+    candidate("good", small="collapsed")
+    accepted(recognizer, volunteer, "gold")
+    second = nights(recognizer, "2")
+    assert second.state == Run.State.RELEASED
+    assert second.metrics["small"]["left_out"].startswith("It recognises 66.7% (")
 
 
 def test_a_candidate_of_other_classes_is_not_compared_and_says_so(recognizer, volunteer, candidate):

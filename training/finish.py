@@ -12,6 +12,7 @@ from django.conf import settings
 from training import frames
 from training.confidence import not_sure_below, temperature
 from training.evaluate import classify, report
+from training.formats import BYTES_IN, INT8
 from training.grid import settled
 from training.images import INPUT_SPEC
 from training.metadata import attach, cooled, without_softmax
@@ -36,17 +37,18 @@ def finish(
     labels: list[str],
     facts: Mapping[str, Any],
     livelier: float | None = None,
+    asked: str = INT8.name,
 ) -> Final:
     """The files with their metadata: `facts` and what is found here.
 
-    `judged_by`: an int8 file that has not learned `photos`; None: `files` have not. A refit has, and would look surer of them
+    `asked`: which of them is calibrated and asked how sure it is; `judged_by`: one that has not learned `photos` and is asked
+    instead; None: `files` have not. A refit has, and would look surer of them
     than it is of others. `livelier`: what phones report of their videos, as `frames.tune` takes it.
     """
-    asked = judged_by or files["int8"]
-    again = temperature(classify(without_softmax(asked), photos.pixels), photos.truth)
-    asked = cooled(asked, again)
-    found = confidence(asked, photos, labels, livelier)
-    converted = {**files, "int8": cooled(files["int8"], again)}
+    judge = judged_by or files[asked]
+    again = temperature(classify(without_softmax(judge), photos.pixels), photos.truth)
+    found = confidence(cooled(judge, again), photos, labels, livelier)
+    converted = {**files, asked: cooled(files[asked], again)}
     return Final(
         {name: attach(file, {**facts, "format": name, "input": spec(name, _side(photos)), "confidence": found})
          for name, file in converted.items()},
@@ -72,7 +74,7 @@ def confidence(int8: bytes, photos: Seen, labels: list[str], livelier: float | N
 
 def spec(name: str, size: int) -> dict[str, Any]:
     """How to feed a file of this format: int8 files take a photo's bytes, the others the same numbers as floats."""
-    return INPUT_SPEC(size) | ({} if name == "int8" else {"dtype": "float32"})
+    return INPUT_SPEC(size) | ({} if name in BYTES_IN else {"dtype": "float32"})
 
 
 def _side(photos: Seen) -> int:

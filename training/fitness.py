@@ -8,10 +8,11 @@ from training.evaluate import classify
 from training.gate import Check
 
 
-def budgets(*, size: int, latency_ms: float, tiers: Mapping[str, tuple[int, int]]) -> list[Check]:
-    """A check a tier: a file of `size` bytes that takes `latency_ms` on one thread of this machine, against (bytes, ms)."""
+def budgets(files: Mapping[str, tuple[int, float]], *, tiers: Mapping[str, tuple[int, int]]) -> list[Check]:
+    """A check a tier: its file's (bytes, milliseconds on one thread of this machine) against the most of both."""
     checks = []
     for tier, (most_bytes, most_ms) in tiers.items():
+        size, latency_ms = files[tier]
         passed = size <= most_bytes and latency_ms <= most_ms
         sentence = "It fits." if passed else f"It is too large or too slow for {tier} phones: use a smaller width or input."
         value, limit = f"{size / 1e6:.2f} MB, {latency_ms:.1f} ms", f"≤ {most_bytes / 1e6:.2f} MB, ≤ {most_ms} ms here"

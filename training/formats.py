@@ -11,27 +11,33 @@ from training.errors import HarmfulFormat, UnknownFormat
 
 @dataclass(frozen=True)
 class Format:
-    """`executed`: whether the gate runs the very file; what is converted for another system is only inspected."""
+    """`executed`: whether the gate runs the very file; what is converted for another system is only inspected. `tiers`: of
+    phones, which get it instead of another file; empty: any."""
 
     name: str
     about: str
     ending: str
     runtime: Literal["LiteRT", "Core ML", "none"]
     executed: bool
+    tiers: tuple[str, ...] = ()
 
 
 FLOAT32 = Format("float32", "LiteRT float32, for reference", ".tflite", "LiteRT", executed=True)
 FLOAT16 = Format("float16", "LiteRT with float16 weights, float in and out", ".tflite", "LiteRT", executed=True)
 INT8 = Format("int8", "LiteRT int8 per channel, uint8 in and out, for phones", ".tflite", "LiteRT", executed=True)
+INT8_SMALL = Format(
+    "int8-small", "LiteRT int8 with a smaller input, for slow phones", ".tflite", "LiteRT", executed=True, tiers=("low",)
+)
 COREML_FP16 = Format("coreml-fp16", "Core ML float16, converted, not executed", ".mlpackage.zip", "Core ML", executed=False)
 COREML_INT8 = Format(
     "coreml-int8", "Core ML with 8-bit weights, converted, not executed", ".mlpackage.zip", "Core ML", executed=False
 )
 CANARIES = Format("canaries", "pictures by formula, by which a phone checks a file", ".png", "none", executed=False)
 
-ALL = {each.name: each for each in (FLOAT32, FLOAT16, INT8, COREML_FP16, COREML_INT8, CANARIES)}
-LITERT = tuple(name for name, each in ALL.items() if each.runtime == "LiteRT")
+ALL = {each.name: each for each in (FLOAT32, FLOAT16, INT8, INT8_SMALL, COREML_FP16, COREML_INT8, CANARIES)}
+LITERT = tuple(name for name, each in ALL.items() if each.runtime == "LiteRT" and not each.tiers)  # of the same input
 COREML = tuple(name for name, each in ALL.items() if each.runtime == "Core ML")
+BYTES_IN = (INT8.name, INT8_SMALL.name)  # a photo's bytes as they are
 
 # What converters offer and phones must not get.
 HARMFUL = {

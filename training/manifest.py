@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from collector.models import Label
+from training import formats
 from training.errors import VersionOutOfReach
 from training.keys import signing_key
 from training.keyset import compact
@@ -53,6 +54,8 @@ def payload(row: Channel, release: Release, *, arm: str = "", now: float) -> dic
 def _described(artifact: Artifact, among: Sequence[Artifact]) -> dict[str, Any]:
     """What the manifest says of one file; `among`: the release's artifacts, of which one may be the canaries' pictures."""
     content = {**_blob(artifact), "format": artifact.format, "input": artifact.input_spec}
+    if tiers := formats.named(artifact.format).tiers:
+        content["tiers"] = list(tiers)
     pictures = next((each for each in among if each.format == Artifact.Format.CANARIES), None)
     if confidence := artifact.answers.get("confidence"):
         content["confidence"] = confidence

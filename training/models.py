@@ -154,6 +154,7 @@ class Artifact(models.Model):
         FLOAT32 = "float32", "LiteRT float32 (reference)"
         FLOAT16 = "float16", "LiteRT with float16 weights"
         INT8 = "int8", "LiteRT int8 per channel, uint8 in and out"
+        INT8_SMALL = "int8-small", "LiteRT int8 with a smaller input, for slow phones"
         COREML_FP16 = "coreml-fp16", "Core ML float16, converted, not executed"
         COREML_INT8 = "coreml-int8", "Core ML with 8-bit weights, converted, not executed"
         CANARIES = "canaries", "pictures by formula, for the phone's own check"

@@ -27,6 +27,7 @@ from training import (
     probe,
     release,
     runs,
+    tiers,
     weights,
 )
 from training.aftermath import Features, ask_for_tomorrow, doubt, tell_conditions, tell_first_sights, tell_worth
@@ -35,7 +36,7 @@ from training.choose import Choice, Tried, choose
 from training.confidence import cooled
 from training.errors import EmptySnapshot, NothingHeldOut, TooFewPhotos
 from training.evaluate import classify, inputs_outputs, latency_ms, report
-from training.formats import LITERT
+from training.formats import INT8, INT8_SMALL, LITERT
 from training.gate import Check, Verdict, judge
 from training.images import Progress
 from training.incumbent import comparable
@@ -113,7 +114,9 @@ def night(run: Run, *, progress: Progress) -> None:
     with clock.stage("evaluating"):
         measured, probabilities = _evaluate(run, tonight, photos.test, files.arrays, progress)
     with clock.stage("gate"):
-        verdict = _judge(tonight, photos, files.arrays, probabilities, known["history"], measured["latency_ms"])
+        arrays, measured = _with_small(photos, files.arrays, probabilities, measured)
+        files = replace(files, arrays=arrays)
+        verdict = _judge(tonight, photos, arrays, probabilities, known["history"], measured)
     with clock.stage("values"):
         features = Features(files.arrays["features of learnable"][: len(photos.train)], files.arrays["features of test"])
         tell_worth(run, tonight, photos.train, photos.test, features, probabilities["incumbent"], probabilities["int8"])
@@ -283,9 +286,6 @@ def _export(run: Run, tonight: Plan, final: Result, chosen: Result, photos: Phot
 
         used = finish.calibration_rows(photos.train.ids)
         ids, pixels = [photos.train.ids[row] for row in used], photos.train.pixels[used]
-        before = comparable(tonight, pixels.shape[1])
-        network, classifier, converted = _converted(final, chosen, pixels, before)
-        judged_by = None if final is chosen else _converted(chosen, chosen, pixels, before)[2]["int8"]
         facts: dict[str, Any] = {
             "recognizer": run.recognizer.slug,
             "run": run.slot,
@@ -294,23 +294,53 @@ def _export(run: Run, tonight: Plan, final: Result, chosen: Result, photos: Phot
             "calibration": {"photos": len(ids), "sha256": finish.calibration_digest(ids, pixels)},
         }
         phones = motion.observed(recognizer=run.recognizer)
-        done = finish.finish(
-            converted,
-            judged_by=judged_by,
-            photos=photos.validation,
-            labels=tonight.classes.labels,
-            facts=facts,
-            livelier=phones.livelier if phones else None,
-        )
+        finished = partial(_finished, tonight, final, chosen, facts=facts, livelier=phones.livelier if phones else None)
+        network, classifier, done = finished(pixels, photos.validation)
+        known = _told(done) | facts["calibration"] | ({"phones": asdict(phones)} if phones else {})
         arrays = {name: np.frombuffer(data, np.uint8) for name, data in done.files.items()}
+        if size := tiers.side(pixels.shape[1]):
+            held = replace(photos.validation, pixels=tiers.smaller(photos.validation.pixels, size))
+            _, _, done = finished(tiers.smaller(pixels, size), held, name=INT8_SMALL.name)
+            known |= {"small": _told(done) | {"pixels": size}}
+            arrays[INT8_SMALL.name] = np.frombuffer(done.files[INT8_SMALL.name], np.uint8)
         parts = {"learnable": photos.learnable, "test": photos.test}
         seen = embed(network, classifier, tonight.recipes[-1].boundary, parts)
         arrays |= {f"features of {name}": found.features.astype(np.float16) for name, found in seen.items()}
-        known = {"confidence": done.confidence, "int8_temperature": round(done.temperature, 3), **facts["calibration"]}
-        known |= {"phones": asdict(phones)} if phones else {}
         return Result(known, arrays | {"peaks of learnable": seen["learnable"].peaks.astype(np.float16)})
 
     return checkpoints.stage(run, "exporting", tonight.digest, work)
+
+
+def _finished(
+    tonight: Plan,
+    final: Result,
+    chosen: Result,
+    calibration: np.ndarray,
+    validation: Seen,
+    *,
+    facts: dict[str, Any],
+    livelier: float | None,
+    name: str = INT8.name,
+) -> tuple[Any, Any, finish.Final]:
+    """(network, head, final files) for an input as large as the pictures of `calibration` and `validation`; of a format `name`
+    that is not int8, the int8 file alone goes by that name."""
+    before = comparable(tonight, calibration.shape[1], name)
+    network, classifier, files = _converted(final, chosen, calibration, before)
+    judged_by = None if final is chosen else _converted(chosen, chosen, calibration, before)[2][INT8.name]
+    done = finish.finish(
+        files if name == INT8.name else {name: files[INT8.name]},
+        judged_by=judged_by,
+        photos=validation,
+        labels=tonight.classes.labels,
+        facts=facts,
+        livelier=livelier,
+        asked=name,
+    )
+    return network, classifier, done
+
+
+def _told(done: finish.Final) -> dict[str, Any]:
+    return {"confidence": done.confidence, "int8_temperature": round(done.temperature, 3)}
 
 
 def _converted(
@@ -320,7 +350,8 @@ def _converted(
     from training.network import assemble, restored
 
     weights_ = _weights_of(trained)
-    network, classifier = restored(replace(weights_, head=cooled(weights_.head, chosen.facts["temperature"])))
+    cold = replace(weights_, head=cooled(weights_.head, chosen.facts["temperature"]))
+    network, classifier = restored(cold, calibration.shape[1])
     return network, classifier, finish.converted(assemble(network, classifier)[0], calibration=calibration, before=before)
 
 
@@ -341,14 +372,24 @@ def _with_coreml(run: Run, tonight: Plan, final: Result, chosen: Result, files: 
 def _evaluate(
     run: Run, tonight: Plan, test: Seen, files: dict[str, np.ndarray], progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(metrics, probabilities of each LiteRT format and "incumbent"): each by running the file itself on the test photos."""
+    """(metrics, probabilities of each LiteRT format, and of "incumbent" and "small incumbent" where there are such): each by
+    running the file itself on the test photos."""
+    small = INT8_SMALL.name
 
     def work() -> Result:
         arrays = {name: classify(files[name].tobytes(), test.pixels, progress=progress) for name in LITERT}
         incumbent = comparable(tonight, test.pixels.shape[1])
         if incumbent is not None:
             arrays["incumbent"] = classify(incumbent, test.pixels, progress=progress)
-        return Result({"latency_ms": latency_ms(files["int8"].tobytes())}, arrays)
+        latencies = {"latency_ms": latency_ms(files["int8"].tobytes())}
+        if small in files:
+            size = tiers.side(test.pixels.shape[1])
+            pixels = tiers.smaller(test.pixels, size)
+            arrays[small] = classify(files[small].tobytes(), pixels, progress=progress)
+            if (incumbent := comparable(tonight, size, small)) is not None:
+                arrays["small incumbent"] = classify(incumbent, pixels, progress=progress)
+            latencies["small"] = latency_ms(files[small].tobytes())
+        return Result(latencies, arrays)
 
     found = checkpoints.stage(run, "evaluating", tonight.digest, work)
     reports = {name: report(scores, test.truth, tonight.classes.labels) for name, scores in found.arrays.items()}
@@ -361,8 +402,38 @@ def _evaluate(
         "float_bytes": len(files["float32"]),
         "int8_bytes": len(files["int8"]),
         "latency_ms": found.facts["latency_ms"],
+        "small": None,
     }
-    return metrics, {"incumbent": None, **found.arrays}
+    if small in files:
+        told = {name: reports[small][name] for name in ("n", "right", "accuracy", "interval")}
+        metrics["small"] = told | {"bytes": len(files[small]), "latency_ms": found.facts["small"]}
+    return metrics, {"incumbent": None, "small incumbent": None, **found.arrays}
+
+
+def _with_small(
+    photos: Photos, files: dict[str, np.ndarray], probabilities: dict[str, Any], measured: dict[str, Any]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(files, what is measured), without the file of the smaller input where slow phones would not be served by it."""
+    name = INT8_SMALL.name
+    if name not in files:
+        return files, measured
+    test, size = photos.test, tiers.side(photos.test.pixels.shape[1])
+
+    def right(of: str) -> np.ndarray:
+        return np.asarray(probabilities[of].argmax(axis=1) == test.truth)
+
+    why = tiers.refused(
+        right(INT8.name),
+        right(name),
+        right("small incumbent") if probabilities["small incumbent"] is not None else None,
+        groups=[groups.cluster(group) for group in test.groups],
+        same=fitness.same_answers(files[name].tobytes(), tiers.smaller(test.pixels[:SAME_PHOTOS], size)),
+        latency_ms=(measured["latency_ms"], measured["small"]["latency_ms"]),
+    )
+    if not why:
+        return files, measured
+    kept = {key: array for key, array in files.items() if key != name}
+    return kept, measured | {"small": measured["small"] | {"left_out": why}}
 
 
 def _judge(
@@ -371,9 +442,13 @@ def _judge(
     files: dict[str, np.ndarray],
     probabilities: dict[str, Any],
     history: dict[str, Any],
-    latency: float,
+    measured: dict[str, Any],
 ) -> Verdict:
     int8 = files["int8"].tobytes()
+    files_of = dict.fromkeys(settings.PHONE_TIERS, (len(int8), measured["latency_ms"]))
+    if INT8_SMALL.name in files:
+        small = len(files[INT8_SMALL.name]), measured["small"]["latency_ms"]
+        files_of |= dict.fromkeys(INT8_SMALL.tiers, small)
     return judge(
         float_probabilities=probabilities["float32"],
         int8_probabilities=probabilities["int8"],
@@ -384,7 +459,7 @@ def _judge(
         groups=[groups.cluster(group) for group in photos.test.groups],
         history=history,
         further=[
-            *fitness.budgets(size=len(int8), latency_ms=latency, tiers=settings.PHONE_TIERS),
+            *fitness.budgets(files_of, tiers=settings.PHONE_TIERS),
             fitness.same_answers(int8, photos.test.pixels[:SAME_PHOTOS]),
             _probed(tonight, photos, int8, files["peaks of learnable"]),
         ],

@@ -8,7 +8,7 @@ import numpy as np
 from training import canaries, formats, release, runs, snapshot
 from training.checkpoints import Result
 from training.finish import spec
-from training.formats import COREML, LITERT
+from training.formats import COREML, INT8_SMALL, LITERT
 from training.incumbent import int8_of
 from training.leave import leave
 from training.models import Run
@@ -19,21 +19,26 @@ from training.seen import Seen
 
 def exported(tonight: Plan, recipe: Recipe, files: Result, measured: dict[str, Any]) -> list[release.Exported]:
     """The files with what phones must know of them, and the pictures by which they check int8, on their way into a release."""
-    size, labels = recipe.image_size, tonight.classes.labels
+    size, labels, small = recipe.image_size, tonight.classes.labels, INT8_SMALL.name
     accuracy = {name: measured["float" if name == "float32" else name]["accuracy"] for name in LITERT}
     int8 = files.arrays["int8"].tobytes()
     answers = {"int8": {"confidence": files.facts["confidence"], "canaries": canaries.expected(int8, size)}}
+    sizes = {}
+    if small in files.arrays:
+        sizes[small], accuracy[small] = files.facts["small"]["pixels"], measured["small"]["accuracy"]
+        expected = canaries.expected(files.arrays[small].tobytes(), sizes[small])
+        answers[small] = {"confidence": files.facts["small"]["confidence"], "canaries": expected}
     return [
         *(
             release.Exported(
                 name,
                 files.arrays[name].tobytes(),
-                spec(name, size),
+                spec(name, sizes.get(name, size)),
                 labels,
                 {"accuracy": accuracy.get(name), "held_out": measured["held_out"], "executed": formats.named(name).executed},
                 answers.get(name, {}),
             )
-            for name in (*LITERT, *COREML)
+            for name in (*LITERT, small, *COREML)
             if name in files.arrays
         ),
         release.Exported("canaries", canaries.sheet(), {"width": canaries.SIDE}, labels, {}),
@@ -50,6 +55,8 @@ def news(tonight: Plan, measured: dict[str, Any]) -> str:
         said.append(f"Its classes differ from {tonight.incumbent}'s ({_difference(artifact.labels, tonight.classes.labels)}).")
     if artifact and incumbent is None:
         said.append(f"It could not be compared with {tonight.incumbent} on the same photos.")
+    if small := measured["small"]:
+        said.append(f"Slow phones: {small['left_out']}" if "left_out" in small else _for_slow_phones(small))
     if tonight.classes.dropped:
         said.append(f"Left out for too few training photos: {snapshot.too_few(tonight.classes.dropped)}.")
     if tonight.training.left_out:
@@ -59,6 +66,10 @@ def news(tonight: Plan, measured: dict[str, Any]) -> str:
     if tonight.backbone.note:
         said.append(tonight.backbone.note)
     return " ".join(said)
+
+
+def _for_slow_phones(small: dict[str, Any]) -> str:
+    return f"Slow phones get a file with a smaller input, which recognises {small['accuracy']:.1%}."
 
 
 def _difference(old: list[str], new: list[str]) -> str:
@@ -82,7 +93,7 @@ def tell_people(
     backbone = tonight.backbone
     artifacts = [
         {"format": name, "sha256": hashlib.sha256(files[name].tobytes()).hexdigest(), "bytes": len(files[name])}
-        for name in (*LITERT, *COREML)
+        for name in (*LITERT, INT8_SMALL.name, *COREML)
         if name in files
     ]
     left = leave(
