@@ -225,10 +225,10 @@ PHONE_TIERS = {
         env.whole("TIER_HIGH_MS", 60, least=1, most=10_000, unit="milliseconds"),
     ),
 }
-# Phones of the tier "low" get an int8 file of the same weights with a smaller input, where recipes have a larger one. 160
-# pixels took 0.42 of the time of 256 and recognised 3 points less. What it may lose is meant beyond noise.
-TIER_LOW_PIXELS = env.whole("TIER_LOW_PIXELS", 160, least=0, most=1024, unit="pixels (0: no such file)")
-TIER_LOW_LOSS_PERCENT = env.whole("TIER_LOW_LOSS_PERCENT", 5, least=0, most=100, unit="points that it may lose")
+# Phones of the tier "low" get an int8 file of the same weights with a smaller input, where recipes have a larger one. 192
+# pixels took 0.65 to 0.8 of the time of 256 and lost nothing (training/tiers.py). What it may lose is meant beyond noise.
+TIER_LOW_PIXELS = env.whole("TIER_LOW_PIXELS", 192, least=0, most=1024, unit="pixels (0: no such file)")
+TIER_LOW_LOSS_PERCENT = env.whole("TIER_LOW_LOSS_PERCENT", 2, least=0, most=100, unit="points that it may lose")
 # Core ML files are made by a process of their own. For width 1.0 and 256 pixels it took 17 s of a core and 1.3 GB.
 COREML_LIMIT_S = env.whole("COREML_LIMIT_S", 300, least=0, most=7200, unit="seconds (0: no Core ML files)")
 COREML_MEMORY_BYTES = 6 * 2**30  # bytes of data that it may hold, of which TensorFlow uses a part

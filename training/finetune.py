@@ -70,7 +70,7 @@ def learn(
         network, classifier = _begin(recipe, start, labels, replicas.index)
     if together:
         together.agree(_what(recipe, network, classifier, train, labels), "weights, photos or recipe")
-    train_by = _all_layers if recipe.learns == "all" else _behind_the_boundary
+    train_by = _all_layers if recipe.learns == "all" else behind_the_boundary
     with devices.on(recipe.device):
         history, seconds = train_by(recipe, network, classifier, train, progress, replicas)
     return network, classifier, history, seconds
@@ -127,7 +127,7 @@ def _digest(arrays: list[np.ndarray]) -> str:
 
 
 # ---- from cached views -------------------------------------------------------------------------------------------
-def _behind_the_boundary(
+def behind_the_boundary(
     recipe: Recipe, network: keras.Model, classifier: keras.Model, train: Seen, progress: Progress, replicas: Alone
 ) -> tuple[dict[str, Any], dict[str, float]]:
     began = time.process_time()
