@@ -73,10 +73,8 @@ def classify(model: bytes, images: np.ndarray, *, threads: int = 1, progress: Pr
 def _quantized(image: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     scale, zero_point = detail["quantization"]
     dtype = np.dtype(detail["dtype"])
-    if not np.issubdtype(dtype, np.integer) or not scale:
-        return image.astype(dtype)
-    if scale == 1 and zero_point == 0 and dtype == image.dtype:
-        return image  # the usual case: pixels as they are
+    if dtype == image.dtype or not np.issubdtype(dtype, np.integer) or not scale:
+        return image.astype(dtype)  # also uint8, whatever its scale: a network of bytes takes a photo's as they are
     limits = np.iinfo(dtype)
     levels: np.ndarray = np.round(image / scale + zero_point).clip(limits.min, limits.max).astype(dtype)
     return levels

@@ -15,7 +15,7 @@ def export(model: keras.Model, *, calibration: np.ndarray) -> dict[str, bytes]:
 
     "float32": float in and out, 0…255; "float16": the same with weights of 16 bits. "int8": full integer, weights per channel,
     uint8 in and out; its ranges come from `calibration`, uint8 [n, s, s, 3]. One value of its input is one level of a pixel
-    (scale 1, zero point 0).
+    (scale 1, zero point 0, which `training.entry` changes: bytes stay what is fed).
     """
 
     def representative() -> Iterator[list[np.ndarray]]:

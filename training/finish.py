@@ -11,6 +11,7 @@ from django.conf import settings
 
 from training import frames
 from training.confidence import not_sure_below, temperature
+from training.entry import quickened
 from training.evaluate import classify, report
 from training.formats import BYTES_IN, INT8
 from training.grid import settled
@@ -89,11 +90,12 @@ CALIBRATION_PHOTOS = 100
 
 
 def converted(model: Any, *, calibration: np.ndarray, before: bytes | None) -> dict[str, bytes]:
-    """The model's LiteRT files as `training.export` makes them, int8 settled (training.grid) near the int8 file `before`."""
+    """The model's LiteRT files as `training.export` makes them, int8 settled (training.grid) near the int8 file `before` and
+    with a quicker beginning (training.entry)."""
     from training.export import export
 
     files = export(model, calibration=calibration)
-    return {**files, "int8": settled(files["int8"], files["float32"], calibration, before)}
+    return {**files, "int8": quickened(settled(files["int8"], files["float32"], calibration, before))}
 
 
 # ---- what int8 ranges come from ----------------------------------------------------------------------------------
