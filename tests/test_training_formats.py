@@ -23,5 +23,11 @@ def test_rows_and_table_know_the_same_formats():
     assert {str(value) for value in Artifact.Format} == set(formats.ALL)
 
 
-def test_only_litert_files_are_executed():
-    assert {name for name in formats.ALL if formats.named(name).executed} == set(formats.LITERT)
+def test_litert_files_are_executed_and_no_others():
+    assert {name for name, each in formats.ALL.items() if each.executed} == {"float32", "float16", "int8", "int8-small"}
+    assert all(each.executed == (each.runtime == "LiteRT") for each in formats.ALL.values())
+
+
+def test_a_file_for_some_phones_alone_is_not_among_those_of_the_same_input():
+    assert formats.LITERT == ("float32", "float16", "int8")
+    assert formats.named("int8-small").tiers == ("low",)
